@@ -1,0 +1,9 @@
+//! The words of the field as types, so that an offset is never mistaken for an epoch.
+//!
+//! Everything here is a plain value. Above: every crate of the workspace. Below: nothing.
+
+mod ids;
+mod numbers;
+
+pub use ids::{TopicId, TopicPartition};
+pub use numbers::{BrokerId, LeaderEpoch, Offset, PartitionIndex, ProducerEpoch, ProducerId, Timestamp};
