@@ -1,1 +1,16 @@
-//! The files of a partition.
+//! The files of a partition: log, indexes, sidecars, recovery, and the log directory that holds them.
+//!
+//! Synchronous: no sockets, no async runtime, no clock; the time comes in as an argument. Above: the broker's partitions,
+//! and its network code for the slices it sends. Below: the file system, through the seam [`fs`].
+//!
+//! In reading order: [`fs`] and `mmap` (the machine).
+
+pub mod fs;
+mod mmap;
+
+pub use mmap::{Published, View};
+
+/// A length in memory as a length in a file. `usize` is at most 64 bits wide on every platform there is.
+const fn bytes_of(len: usize) -> u64 {
+    len as u64
+}
