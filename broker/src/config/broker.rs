@@ -1,0 +1,290 @@
+//! The typed configuration of one broker: what the loader hands to `Broker::start`.
+//!
+//! Only settings that are honoured stand here, in the units that their readers want. `BrokerConfig::default()` is a
+//! usable single node on the loopback address. Above: every room of the broker. Below: `listener`, `topic`, `choices`.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use mainstem_protocol::model::BrokerId;
+
+use super::choices::{GroupMetrics, LogFormat, MetricsLevel};
+use super::listener::{Listener, ListenerName};
+use super::topic::TopicConfig;
+
+/// Everything a broker is told before it starts.
+#[derive(Debug, Clone, PartialEq)]
+pub struct BrokerConfig {
+    /// `node.id`.
+    pub node_id: BrokerId,
+    /// `CLUSTER_ID`, where given; otherwise the id in the data directory, or a new one for an empty directory.
+    pub cluster_id: Option<String>,
+    /// `broker.rack`.
+    pub rack: Option<String>,
+    /// `log.dirs`: where partitions live; never empty.
+    pub log_dirs: Vec<PathBuf>,
+    /// `metadata.log.dir`; `None` = the first of `log_dirs`.
+    pub metadata_log_dir: Option<PathBuf>,
+    /// Where clients, peers and controllers connect.
+    pub listeners: Listeners,
+    /// Limits on connections and requests.
+    pub network: NetworkConfig,
+    /// Limits on single requests.
+    pub requests: RequestConfig,
+    /// What new topics are like.
+    pub topics: TopicDefaults,
+    /// Background work on logs.
+    pub logs: LogsConfig,
+    /// Producer state.
+    pub producers: ProducersConfig,
+    /// Replication between brokers.
+    pub replication: ReplicationConfig,
+    /// The metadata quorum.
+    pub quorum: QuorumConfig,
+    /// The HTTP server of health, metrics and administration.
+    pub admin: AdminConfig,
+    /// What is measured, and how finely.
+    pub metrics: MetricsConfig,
+    /// Log lines.
+    pub logging: LoggingConfig,
+    /// `mainstem.shutdown.timeout`: how long a stop waits for requests that are in flight.
+    pub shutdown_timeout: Duration,
+}
+
+/// The listeners and which of them serves whom.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Listeners {
+    /// Those for clients and other brokers, in the order of `listeners`; never empty on a broker.
+    pub clients: Vec<Listener>,
+    /// Those named by `controller.listener.names`.
+    pub controllers: Vec<Listener>,
+    /// `inter.broker.listener.name`: the one of `clients` that other brokers use.
+    pub inter_broker: ListenerName,
+}
+
+/// Limits on connections, before and after a request is understood.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NetworkConfig {
+    /// `max.connections`: connections of the whole broker.
+    pub connections_max: usize,
+    /// `max.connections.per.ip`: connections from one address; the loopback address is exempt.
+    pub connections_per_address_max: usize,
+    /// `max.connections.per.ip.overrides`: addresses with a limit of their own.
+    pub connections_per_address_overrides: Vec<(IpAddr, usize)>,
+    /// `max.connection.creation.rate`: new connections a second and listener.
+    pub accept_rate_max: u32,
+    /// `connections.max.idle.ms`.
+    pub idle_max: Duration,
+    /// `socket.request.max.bytes`: the longest frame of any API; single APIs have smaller limits of their own.
+    pub frame_bytes_max: usize,
+    /// `mainstem.requests.memory.max`: bytes of frames held for all connections together; `None` = a quarter of the memory.
+    pub request_memory_max: Option<u64>,
+    /// `socket.send.buffer.bytes`; `None` leaves it to the operating system.
+    pub send_buffer_bytes: Option<usize>,
+    /// `socket.receive.buffer.bytes`; `None` leaves it to the operating system.
+    pub receive_buffer_bytes: Option<usize>,
+    /// `socket.listen.backlog.size`.
+    pub backlog: u32,
+}
+
+/// Limits on single requests.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RequestConfig {
+    /// `fetch.max.bytes`: the most one Fetch answers.
+    pub fetch_max_bytes: usize,
+    /// `max.incremental.fetch.session.cache.slots`.
+    pub fetch_sessions_max: usize,
+    /// `max.request.partition.size.limit`: partitions in one page of `DescribeTopicPartitions`.
+    pub describe_partitions_max: usize,
+    /// `request.timeout.ms`: how long a request to another node may take.
+    pub timeout: Duration,
+}
+
+/// What new topics are like.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TopicDefaults {
+    /// `auto.create.topics.enable`.
+    pub auto_create: bool,
+    /// `delete.topic.enable`.
+    pub delete_enabled: bool,
+    /// `num.partitions`.
+    pub partitions: i32,
+    /// `default.replication.factor`; `None` = min(3, brokers).
+    pub replication_factor: Option<i16>,
+    /// Values of topics that do not set their own; without overrides.
+    pub config: TopicConfig,
+}
+
+/// Background work on the logs of a broker.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LogsConfig {
+    /// `num.recovery.threads.per.data.dir`.
+    pub recovery_threads: usize,
+    /// `log.retention.check.interval.ms`.
+    pub retention_check_interval: Duration,
+    /// `log.flush.offset.checkpoint.interval.ms`: at most so often the recovery points are written.
+    pub recovery_checkpoint_interval: Duration,
+    /// `replica.high.watermark.checkpoint.interval.ms`.
+    pub high_watermark_checkpoint_interval: Duration,
+    /// `mainstem.flush.parallelism`: concurrent fsyncs of one log directory.
+    pub flush_parallelism: usize,
+    /// `mainstem.log.allocate.max.bytes`: the largest step in which a segment's space is reserved.
+    pub allocate_max_bytes: u64,
+    /// `mainstem.disk.free.min`: below this, client writes are refused; `None` = a tenth of the disk, at most 2 GiB.
+    pub disk_free_min_bytes: Option<u64>,
+}
+
+/// What is remembered of producers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ProducersConfig {
+    /// `producer.id.expiration.ms`: the state of a producer that was idle for so long is forgotten.
+    pub id_expiration: Duration,
+    /// `transaction.max.timeout.ms`: the longest transaction timeout a producer may ask for.
+    pub transaction_timeout_max: Duration,
+}
+
+/// Replication between brokers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReplicationConfig {
+    /// `replica.lag.time.max.ms`: a follower behind for longer leaves the ISR.
+    pub lag_max: Duration,
+}
+
+/// The metadata quorum.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct QuorumConfig {
+    /// `process.roles` contains `controller`.
+    pub is_controller: bool,
+    /// `process.roles` contains `broker`.
+    pub is_broker: bool,
+    /// `controller.quorum.election.timeout.ms`.
+    pub election_timeout: Duration,
+    /// `broker.session.timeout.ms`.
+    pub session_timeout: Duration,
+    /// `broker.heartbeat.interval.ms`.
+    pub heartbeat_interval: Duration,
+    /// `metadata.log.max.record.bytes.between.snapshots`.
+    pub snapshot_bytes: u64,
+}
+
+/// The HTTP server of health, metrics and administration.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AdminConfig {
+    /// `mainstem.admin.listen`; `None` = no server. Port 0 = the operating system chooses.
+    pub listen: Option<SocketAddr>,
+}
+
+/// What is measured, and how finely.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MetricsConfig {
+    /// `mainstem.metrics.level`.
+    pub level: MetricsLevel,
+    /// `mainstem.metrics.groups`.
+    pub groups: GroupMetrics,
+    /// `mainstem.metrics.series.max`: series beyond are left out and counted.
+    pub series_max: usize,
+}
+
+/// Log lines.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LoggingConfig {
+    /// `mainstem.logging.filter`, in the words of tracing's `EnvFilter`.
+    pub filter: String,
+    /// `mainstem.logging.format`.
+    pub format: LogFormat,
+    /// `mainstem.logging.file`; `None` = standard error.
+    pub file: Option<PathBuf>,
+}
+
+impl BrokerConfig {
+    /// A single node for tests and `dev`: listens on free loopback ports, keeps its data in `log_dir`, serves no HTTP.
+    pub fn in_process(log_dir: &Path) -> Self {
+        let mut config = Self { log_dirs: vec![log_dir.to_owned()], ..Self::default() };
+        config.listeners = Listeners {
+            clients: vec![Listener::plaintext("PLAINTEXT", "127.0.0.1", 0)],
+            controllers: vec![Listener {
+                advertised: None,
+                ..Listener::plaintext("CONTROLLER", "127.0.0.1", 0)
+            }],
+            inter_broker: ListenerName::new("PLAINTEXT"),
+        };
+        config.admin.listen = None;
+        config
+    }
+}
+
+impl Default for BrokerConfig {
+    fn default() -> Self {
+        Self {
+            node_id: BrokerId(1),
+            cluster_id: None,
+            rack: None,
+            log_dirs: vec![PathBuf::from("/var/lib/mainstem/data")],
+            metadata_log_dir: None,
+            listeners: Listeners {
+                clients: vec![Listener::plaintext("PLAINTEXT", "127.0.0.1", 9092)],
+                controllers: vec![Listener {
+                    advertised: None,
+                    ..Listener::plaintext("CONTROLLER", "127.0.0.1", 9093)
+                }],
+                inter_broker: ListenerName::new("PLAINTEXT"),
+            },
+            network: NetworkConfig {
+                connections_max: 16_384,
+                connections_per_address_max: 512,
+                connections_per_address_overrides: Vec::new(),
+                accept_rate_max: 500,
+                idle_max: Duration::from_mins(10),
+                frame_bytes_max: 100 * 1024 * 1024,
+                request_memory_max: None,
+                send_buffer_bytes: Some(100 * 1024),
+                receive_buffer_bytes: Some(100 * 1024),
+                backlog: 50,
+            },
+            requests: RequestConfig {
+                fetch_max_bytes: 55 * 1024 * 1024,
+                fetch_sessions_max: 1000,
+                describe_partitions_max: 2000,
+                timeout: Duration::from_secs(30),
+            },
+            topics: TopicDefaults {
+                auto_create: true,
+                delete_enabled: true,
+                partitions: 1,
+                replication_factor: None,
+                config: TopicConfig::default(),
+            },
+            logs: LogsConfig {
+                recovery_threads: 2,
+                retention_check_interval: Duration::from_mins(5),
+                recovery_checkpoint_interval: Duration::from_mins(1),
+                high_watermark_checkpoint_interval: Duration::from_secs(5),
+                flush_parallelism: 4,
+                allocate_max_bytes: 16 * 1024 * 1024,
+                disk_free_min_bytes: None,
+            },
+            producers: ProducersConfig {
+                id_expiration: Duration::from_hours(24),
+                transaction_timeout_max: Duration::from_mins(15),
+            },
+            replication: ReplicationConfig { lag_max: Duration::from_secs(30) },
+            quorum: QuorumConfig {
+                is_controller: true,
+                is_broker: true,
+                election_timeout: Duration::from_secs(1),
+                session_timeout: Duration::from_secs(9),
+                heartbeat_interval: Duration::from_secs(2),
+                snapshot_bytes: 20 * 1024 * 1024,
+            },
+            admin: AdminConfig { listen: Some(SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 9644)) },
+            metrics: MetricsConfig {
+                level: MetricsLevel::Topic,
+                groups: GroupMetrics::Topic,
+                series_max: 100_000,
+            },
+            logging: LoggingConfig { filter: "info".to_owned(), format: LogFormat::Text, file: None },
+            shutdown_timeout: Duration::from_secs(30),
+        }
+    }
+}
