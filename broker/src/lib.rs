@@ -1,3 +1,4 @@
-//! The broker.
+//! The broker as a library: rooms in floors, each naming only those below it.
 
 pub mod config;
+pub mod env;
