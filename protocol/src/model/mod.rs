@@ -5,5 +5,5 @@
 mod ids;
 mod numbers;
 
-pub use ids::{TopicId, TopicPartition};
+pub use ids::{ParseIdError, TopicId, TopicPartition, Uuid};
 pub use numbers::{BrokerId, LeaderEpoch, Offset, PartitionIndex, ProducerEpoch, ProducerId, Timestamp};
