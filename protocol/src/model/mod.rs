@@ -6,4 +6,7 @@ mod ids;
 mod numbers;
 
 pub use ids::{ParseIdError, TopicId, TopicPartition, Uuid};
-pub use numbers::{BrokerId, LeaderEpoch, Offset, PartitionIndex, ProducerEpoch, ProducerId, Timestamp};
+pub use numbers::{
+    BrokerEpoch, BrokerId, LeaderEpoch, Offset, PartitionEpoch, PartitionIndex, ProducerEpoch, ProducerId,
+    Timestamp,
+};

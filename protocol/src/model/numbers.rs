@@ -50,6 +50,14 @@ number! {
     LeaderEpoch(i32)
 }
 number! {
+    /// Version of the state of a partition; rises with every change of it.
+    PartitionEpoch(i32)
+}
+number! {
+    /// Number of a broker's registration: the index of its entry in the metadata log. -1 = none.
+    BrokerEpoch(i64)
+}
+number! {
     /// Index of a partition inside its topic, from 0.
     PartitionIndex(i32)
 }

@@ -1,0 +1,255 @@
+//! What an entry of the metadata log can say, one struct for each kind of record.
+//!
+//! Names, numbers and meaning are Kafka's where Kafka has the record; numbers from 20,000 on are ours. A record says
+//! what *is*, never what to decide: topic ids, assignments and epochs are chosen before it is written. Texts and numbers
+//! stand as on disk; [`super::apply`] checks them and turns them into the image's types.
+
+use mainstem_protocol::model::{TopicId, Uuid};
+
+/// A broker has registered: a new process, or the first one of a new node. Its epoch is the index of the entry.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub struct RegisterBroker {
+    /// Node id.
+    pub broker_id: i32,
+    /// Id of the process.
+    pub incarnation_id: Uuid,
+    /// Index of the entry of the registration. Written by snapshots only; -1 = this entry.
+    pub broker_epoch: i64,
+    /// Addresses.
+    pub endpoints: Vec<RegisteredEndpoint>,
+    /// What it can serve.
+    pub features: Vec<RegisteredFeature>,
+    /// Where it stands.
+    pub rack: Option<String>,
+    /// Whether it still has to show that it is alive.
+    pub fenced: bool,
+    /// Whether it is being relieved.
+    pub in_controlled_shutdown: bool,
+    /// Its log directories.
+    pub log_dirs: Vec<Uuid>,
+}
+
+/// One address in a [`RegisterBroker`].
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub struct RegisteredEndpoint {
+    /// Name of the listener.
+    pub name: String,
+    /// Host to connect to.
+    pub host: String,
+    /// Port to connect to.
+    pub port: u16,
+    /// Kafka's number of the security protocol.
+    pub security_protocol: i16,
+}
+
+/// One feature in a [`RegisterBroker`].
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub struct RegisteredFeature {
+    /// Name of the feature.
+    pub name: String,
+    /// First level it can serve, inclusive.
+    pub min_supported_version: i16,
+    /// Last level it can serve, inclusive.
+    pub max_supported_version: i16,
+}
+
+/// A broker has left for good.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub struct UnregisterBroker {
+    /// Node id.
+    pub broker_id: i32,
+    /// Epoch of the registration that ends.
+    pub broker_epoch: i64,
+}
+
+/// Something about a registered broker has changed; what is `None` has not.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub struct BrokerRegistrationChange {
+    /// Node id.
+    pub broker_id: i32,
+    /// Epoch of the registration.
+    pub broker_epoch: i64,
+    /// See [`RegisterBroker::fenced`].
+    pub fenced: Option<bool>,
+    /// See [`RegisterBroker::in_controlled_shutdown`].
+    pub in_controlled_shutdown: Option<bool>,
+    /// See [`RegisterBroker::log_dirs`].
+    pub log_dirs: Option<Vec<Uuid>>,
+}
+
+/// A topic exists from here on; its partitions follow.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub struct Topic {
+    /// Name; no living topic has it.
+    pub name: String,
+    /// Id; never used before.
+    pub topic_id: TopicId,
+}
+
+/// A topic is gone, with its partitions and configuration.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub struct RemoveTopic {
+    /// Id of the topic.
+    pub topic_id: TopicId,
+}
+
+/// A partition exists from here on. Partitions of a topic come in order of their index.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub struct Partition {
+    /// Index in the topic.
+    pub partition_id: i32,
+    /// Topic.
+    pub topic_id: TopicId,
+    /// Where copies are kept, by preference.
+    pub replicas: Vec<i32>,
+    /// Those in sync.
+    pub isr: Vec<i32>,
+    /// Those that a reassignment will remove.
+    pub removing_replicas: Vec<i32>,
+    /// Those that a reassignment adds.
+    pub adding_replicas: Vec<i32>,
+    /// Who leads; -1 = nobody.
+    pub leader: i32,
+    /// 0 = recovered, 1 = recovering.
+    pub leader_recovery_state: i8,
+    /// Number of this leadership.
+    pub leader_epoch: i32,
+    /// Number of this state.
+    pub partition_epoch: i32,
+    /// Log directory of each replica.
+    pub directories: Vec<Uuid>,
+    /// Replicas outside the ISR that are complete.
+    pub eligible_leader_replicas: Vec<i32>,
+    /// Replicas that were complete before an unclean restart.
+    pub last_known_elr: Vec<i32>,
+}
+
+/// Something about a partition has changed; what is `None` has not. The partition epoch rises by one; the leader epoch
+/// rises by one if `leader` is there, even if it names the same leader.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub struct PartitionChange {
+    /// Index in the topic.
+    pub partition_id: i32,
+    /// Topic.
+    pub topic_id: TopicId,
+    /// See [`Partition::isr`].
+    pub isr: Option<Vec<i32>>,
+    /// See [`Partition::leader`].
+    pub leader: Option<i32>,
+    /// See [`Partition::replicas`].
+    pub replicas: Option<Vec<i32>>,
+    /// See [`Partition::removing_replicas`].
+    pub removing_replicas: Option<Vec<i32>>,
+    /// See [`Partition::adding_replicas`].
+    pub adding_replicas: Option<Vec<i32>>,
+    /// See [`Partition::leader_recovery_state`].
+    pub leader_recovery_state: Option<i8>,
+    /// See [`Partition::directories`].
+    pub directories: Option<Vec<Uuid>>,
+    /// See [`Partition::eligible_leader_replicas`].
+    pub eligible_leader_replicas: Option<Vec<i32>>,
+    /// See [`Partition::last_known_elr`].
+    pub last_known_elr: Option<Vec<i32>>,
+}
+
+/// One configuration value was set, or unset if there is none.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub struct Config {
+    /// Number of the kind of resource, see [`super::ConfigResourceKind`].
+    pub resource_type: i8,
+    /// Name of the resource; empty = all brokers.
+    pub resource_name: String,
+    /// Key.
+    pub name: String,
+    /// Value.
+    pub value: Option<String>,
+}
+
+/// A block of producer ids was handed to a broker; the next block starts at `next_producer_id`.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub struct ProducerIds {
+    /// Who got the block.
+    pub broker_id: i32,
+    /// Under which registration.
+    pub broker_epoch: i64,
+    /// First id that is still free.
+    pub next_producer_id: i64,
+}
+
+/// A feature has this level from here on; 0 = it is off.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub struct FeatureLevel {
+    /// Name of the feature.
+    pub name: String,
+    /// Level.
+    pub feature_level: i16,
+}
+
+/// Nothing but a new index.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub struct NoOp {}
+
+/// A request was carried out by this entry; a retry under the same id gets these answers.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub struct RequestDone {
+    /// Chosen by whoever asked.
+    pub request_id: Uuid,
+    /// One for each item of the request.
+    pub answers: Vec<RequestAnswer>,
+}
+
+/// The answer to one item of a request.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub struct RequestAnswer {
+    /// Kafka's error code; 0 = done.
+    pub error_code: i16,
+    /// What was wrong.
+    pub error_message: Option<String>,
+    /// The topic concerned, where there is one.
+    pub topic_id: TopicId,
+    /// What was asked for, where it is a number: a producer id, a broker epoch.
+    pub value: i64,
+}
+
+/// Any record; each variant is described by the struct of its name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(missing_docs, reason = "a variant says no more than its struct, which is documented")]
+pub enum MetadataRecord {
+    RegisterBroker(RegisterBroker),
+    UnregisterBroker(UnregisterBroker),
+    BrokerRegistrationChange(BrokerRegistrationChange),
+    Topic(Topic),
+    RemoveTopic(RemoveTopic),
+    Partition(Partition),
+    PartitionChange(PartitionChange),
+    Config(Config),
+    ProducerIds(ProducerIds),
+    FeatureLevel(FeatureLevel),
+    NoOp(NoOp),
+    RequestDone(RequestDone),
+}
+
+macro_rules! into_record {
+    ($($name:ident),*) => {
+        $(impl From<$name> for MetadataRecord {
+            fn from(record: $name) -> Self {
+                Self::$name(record)
+            }
+        })*
+    };
+}
+
+into_record!(
+    RegisterBroker,
+    UnregisterBroker,
+    BrokerRegistrationChange,
+    Topic,
+    RemoveTopic,
+    Partition,
+    PartitionChange,
+    Config,
+    ProducerIds,
+    FeatureLevel,
+    NoOp,
+    RequestDone
+);
