@@ -1,1 +1,3 @@
-//! The client.
+//! The client library for Apache Kafka and Mainstem.
+
+pub mod format;
