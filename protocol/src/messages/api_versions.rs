@@ -1,80 +1,80 @@
-//! ApiVersions, key 18: what a broker speaks. The first request of nearly every connection.
+//! `ApiVersions`, key 18, versions 0-4. First request of a connection: which APIs and versions the broker
+//! speaks.
+//!
+//! History: v3 flexible, tells the client's software and shows features (KIP-584), v4 also features with a
+//! minimum of 0. The answer's header stays version 0 always, since the client cannot know yet what the broker
+//! understands.
 
 use crate::{message::Message, wire::WireStr};
 
-/// A client asks what the broker speaks.
+/// Who the client is. Answered before authentication.
 #[derive(Clone, Debug, PartialEq, Eq, Message)]
 #[api(key = 18, side = "request", versions = 0..=4, flexible = 3)]
 pub struct ApiVersionsRequest {
-    /// Which client library (KIP-511). Checked for legal characters, since it becomes a metric label.
+    /// Name of the client library: letters, digits, `-` and `.`, not at either end.
     #[wire(since = 3, ignorable)]
     pub client_software_name: WireStr,
-    /// In which version.
+    /// Version of the client library, by the same rule.
     #[wire(since = 3, ignorable)]
     pub client_software_version: WireStr,
 }
 
-/// What this broker speaks, and the features of its cluster.
+/// What the broker speaks. On an unknown version the body is of version 0 with error 35 and our range of this
+/// API alone.
 #[derive(Clone, Debug, PartialEq, Eq, Message)]
 #[api(key = 18, side = "response", versions = 0..=4, flexible = 3)]
 pub struct ApiVersionsResponse {
-    /// UNSUPPORTED_VERSION comes with the list in version 0, so that the client can choose anew.
+    /// Outcome; 0 = no error.
     pub error_code: i16,
-    /// One entry per served API.
+    /// APIs that are served.
     pub api_keys: Vec<ApiVersion>,
-    /// How long the client was held back, in milliseconds.
+    /// How long the client has to pause because of a quota, in milliseconds; 0 = not at all.
     #[wire(since = 1, ignorable)]
     pub throttle_time_ms: i32,
-    /// What this broker could do (KIP-584).
+    /// Features that this broker's software knows, by name.
     #[wire(since = 3, tag = 0, ignorable)]
     pub supported_features: Vec<SupportedFeatureKey>,
-    /// Grows with every change of the finalised features; -1 = unknown.
+    /// Number of the last change of the finalised features; -1 = unknown.
     #[wire(since = 3, tag = 1, default = -1, ignorable)]
     pub finalized_features_epoch: i64,
-    /// What the cluster has agreed on.
+    /// Features in force on the whole cluster.
     #[wire(since = 3, tag = 2, ignorable)]
     pub finalized_features: Vec<FinalizedFeatureKey>,
-    /// Whether a ZooKeeper cluster is being migrated. Never with us.
+    /// Left from the move away from ZooKeeper; always false.
     #[wire(since = 3, tag = 3, ignorable)]
     pub zk_migration_ready: bool,
 }
 
-/// One served API.
+/// Versions of one API.
 #[derive(Clone, Debug, PartialEq, Eq, Message)]
 pub struct ApiVersion {
-    /// Its key.
+    /// Key of the API.
     pub api_key: i16,
-    /// First version, inclusive.
+    /// Lowest version served, inclusive.
     pub min_version: i16,
-    /// Last version, inclusive.
+    /// Highest version served, inclusive.
     pub max_version: i16,
 }
 
-/// A feature and the levels that this broker supports.
+/// A feature with the levels that this software can run at.
 #[derive(Clone, Debug, PartialEq, Eq, Message)]
 pub struct SupportedFeatureKey {
-    /// Name of the feature.
-    #[wire(since = 3)]
+    /// Name of the feature, such as `transaction.version`.
     pub name: WireStr,
-    /// First level, inclusive.
-    #[wire(since = 3)]
+    /// Lowest level, inclusive.
     pub min_version: i16,
-    /// Last level, inclusive.
-    #[wire(since = 3)]
+    /// Highest level, inclusive.
     pub max_version: i16,
 }
 
-/// A feature and the level that is in force.
+/// A feature with the level in force.
 #[derive(Clone, Debug, PartialEq, Eq, Message)]
 pub struct FinalizedFeatureKey {
     /// Name of the feature.
-    #[wire(since = 3)]
     pub name: WireStr,
-    /// Level in force.
-    #[wire(since = 3)]
+    /// Highest level in force, inclusive.
     pub max_version_level: i16,
-    /// Lowest level that a broker may support and still take part.
-    #[wire(since = 3)]
+    /// Lowest level in force, inclusive.
     pub min_version_level: i16,
 }
 
