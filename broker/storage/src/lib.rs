@@ -3,8 +3,12 @@
 //! Synchronous: no sockets, no async runtime, no clock; the time comes in as an argument. Above: the broker's partitions,
 //! and its network code for the slices it sends. Below: the file system, through the seam [`fs`].
 //!
-//! In reading order: [`fs`] and `mmap` (the machine).
+//! In reading order: [`fs`] and `mmap` (the machine); [`epoch_cache`] (leader epochs); [`checkpoint`] and [`format`]
+//! (small files).
 
+pub mod checkpoint;
+pub mod epoch_cache;
+pub mod format;
 pub mod fs;
 mod mmap;
 
