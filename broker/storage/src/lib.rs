@@ -3,14 +3,16 @@
 //! Synchronous: no sockets, no async runtime, no clock; the time comes in as an argument. Above: the broker's partitions,
 //! and its network code for the slices it sends. Below: the file system, through the seam [`fs`].
 //!
-//! In reading order: [`fs`] and `mmap` (the machine); [`epoch_cache`] (leader epochs); [`checkpoint`] and [`format`]
-//! (small files).
+//! In reading order: [`fs`] and `mmap` (the machine); [`epoch_cache`] (leader epochs), [`producer_state`] and
+//! [`txn_index`] (idempotence and transactions); [`checkpoint`] and [`format`] (small files).
 
 pub mod checkpoint;
 pub mod epoch_cache;
 pub mod format;
 pub mod fs;
 mod mmap;
+pub mod producer_state;
+pub mod txn_index;
 
 pub use mmap::{Published, View};
 
