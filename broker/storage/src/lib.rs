@@ -4,7 +4,8 @@
 //! and its network code for the slices it sends. Below: the file system, through the seam [`fs`].
 //!
 //! In reading order: [`fs`] and `mmap` (the machine); [`epoch_cache`] (leader epochs), [`producer_state`] and
-//! [`txn_index`] (idempotence and transactions); [`checkpoint`] and [`format`] (small files).
+//! [`txn_index`] (idempotence and transactions); [`seal`] (finished segments), [`retention`] (what may
+//! go); [`checkpoint`] and [`format`] (small files).
 
 pub mod checkpoint;
 pub mod epoch_cache;
@@ -12,6 +13,8 @@ pub mod format;
 pub mod fs;
 mod mmap;
 pub mod producer_state;
+pub mod retention;
+pub mod seal;
 pub mod txn_index;
 
 pub use mmap::{Published, View};
