@@ -116,8 +116,8 @@ impl fmt::Debug for ClientId {
 impl Wire for ClientId {
     const TYPE: FieldType = FieldType::String;
 
-    fn min_wire_len(version: Version) -> usize {
-        WireStr::min_wire_len(version)
+    fn min_len(version: Version) -> usize {
+        WireStr::min_len(version)
     }
 
     fn read(reader: &mut Reader, version: Version) -> Result<Self, DecodeError> {

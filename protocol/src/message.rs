@@ -52,7 +52,7 @@ pub trait Message: Struct + Clone + std::fmt::Debug + PartialEq + Default {
 
     /// Least number of bytes that any message of this version takes.
     fn min_wire_len(version: i16) -> usize {
-        <Self as Wire>::min_wire_len(Version::new(version, Self::SCHEMA.first_flexible))
+        <Self as Wire>::min_len(Version::new(version, Self::SCHEMA.first_flexible))
     }
 }
 

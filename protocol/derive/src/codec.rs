@@ -36,7 +36,7 @@ pub(crate) fn wire(name: &Ident, fields: &[Field]) -> TokenStream {
             const TYPE: ::mainstem_protocol::schema::FieldType =
                 ::mainstem_protocol::schema::FieldType::Struct(<Self as ::mainstem_protocol::message::Struct>::STRUCT);
 
-            fn min_wire_len(version: ::mainstem_protocol::wire::Version) -> usize {
+            fn min_len(version: ::mainstem_protocol::wire::Version) -> usize {
                 #min_wire_len
             }
 
@@ -76,7 +76,7 @@ pub(crate) fn by_tag(fields: &[Field]) -> Vec<(u32, &Field)> {
 fn min_wire_len(plain: &[&Field]) -> TokenStream {
     let statements = plain.iter().map(|field| {
         let (ty, version) = (&field.ty, field.version());
-        let add = quote! { len += <#ty as ::mainstem_protocol::wire::Wire>::min_wire_len(#version); };
+        let add = quote! { len += <#ty as ::mainstem_protocol::wire::Wire>::min_len(#version); };
         only_if(field.is_in_version(), &add)
     });
     quote! {

@@ -14,7 +14,7 @@ pub(super) const fn empty_len(version: Version) -> usize {
 impl Wire for Bytes {
     const TYPE: FieldType = FieldType::Bytes;
 
-    fn min_wire_len(version: Version) -> usize {
+    fn min_len(version: Version) -> usize {
         empty_len(version)
     }
 
@@ -57,7 +57,7 @@ impl Nullable for Bytes {
 impl<T: Wire> Wire for Vec<T> {
     const TYPE: FieldType = FieldType::Array(&T::TYPE);
 
-    fn min_wire_len(version: Version) -> usize {
+    fn min_len(version: Version) -> usize {
         empty_len(version)
     }
 

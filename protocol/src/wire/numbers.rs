@@ -11,7 +11,7 @@ macro_rules! fixed {
         impl Wire for $rust {
             const TYPE: FieldType = FieldType::$kafka;
 
-            fn min_wire_len(_: Version) -> usize {
+            fn min_len(_: Version) -> usize {
                 $len
             }
 

@@ -154,7 +154,7 @@ impl Reader {
     /// An array, or `None` for null. Refuses counts that one of the budgets does not cover, before reserving memory.
     pub fn nullable_array<T: Wire>(&mut self, version: Version) -> Result<Option<Vec<T>>, DecodeError> {
         let Some(count) = self.length(version)? else { return Ok(None) };
-        self.charge_array(count, T::min_wire_len(version), size_of::<T>())?;
+        self.charge_array(count, T::min_len(version), size_of::<T>())?;
         let mut elements = Vec::with_capacity(count.min(ARRAY_RESERVE));
         for _ in 0..count.min(ARRAY_RESERVE) {
             elements.push(T::read(self, version)?);

@@ -75,7 +75,7 @@ impl From<Bytes> for Records {
 impl Wire for Records {
     const TYPE: FieldType = FieldType::Records;
 
-    fn min_wire_len(version: Version) -> usize {
+    fn min_len(version: Version) -> usize {
         empty_len(version)
     }
 

@@ -92,7 +92,7 @@ impl fmt::Debug for WireStr {
 impl Wire for WireStr {
     const TYPE: FieldType = FieldType::String;
 
-    fn min_wire_len(version: Version) -> usize {
+    fn min_len(version: Version) -> usize {
         Self::null_len(version)
     }
 
@@ -234,8 +234,8 @@ macro_rules! string_newtype {
         impl $crate::wire::Wire for $name {
             const TYPE: $crate::schema::FieldType = $crate::schema::FieldType::String;
 
-            fn min_wire_len(version: $crate::wire::Version) -> usize {
-                <$crate::wire::WireStr as $crate::wire::Wire>::min_wire_len(version)
+            fn min_len(version: $crate::wire::Version) -> usize {
+                <$crate::wire::WireStr as $crate::wire::Wire>::min_len(version)
             }
 
             fn read(

@@ -12,7 +12,7 @@ pub trait Wire: Sized {
     const TYPE: FieldType;
 
     /// Least number of bytes that any value takes in this version. Bounds the count of an array before it is read.
-    fn min_wire_len(version: Version) -> usize;
+    fn min_len(version: Version) -> usize;
 
     /// Reads one value.
     fn read(reader: &mut Reader, version: Version) -> Result<Self, DecodeError>;
@@ -50,7 +50,7 @@ pub trait Nullable: Wire {
 impl<T: Nullable> Wire for Option<T> {
     const TYPE: FieldType = T::TYPE;
 
-    fn min_wire_len(version: Version) -> usize {
+    fn min_len(version: Version) -> usize {
         T::null_len(version)
     }
 

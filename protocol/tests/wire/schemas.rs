@@ -1,0 +1,270 @@
+//! Our schemas against Kafka's: key, versions, flexible start, and for each version the ordered fields with type, tag,
+//! nullability, default and what happens to a value without a place.
+
+use crate::{data, registry};
+use mainstem_protocol::{
+    error::ErrorCode,
+    schema::{DefaultValue, FieldSchema, FieldType, MessageSchema, Role, StructSchema},
+};
+use serde_json::{Map, Value};
+use std::fmt::Write;
+
+/// Versions of Kafka's that we leave out on purpose.
+const LEFT_OUT: &[(&str, i16, &str)] = &[
+    ("InitProducerIdRequest", 6, "unstable: two-phase commit (KIP-939)"),
+    ("InitProducerIdResponse", 6, "unstable: two-phase commit (KIP-939)"),
+];
+
+#[test]
+fn messages_have_kafkas_schemas() {
+    check("messages.json");
+}
+
+#[test]
+fn internal_records_have_kafkas_schemas() {
+    check("records.json");
+}
+
+#[test]
+fn error_codes_are_kafkas() {
+    for row in data::json("error-codes.json").as_array().unwrap() {
+        let code = i16::try_from(row["code"].as_i64().unwrap()).unwrap();
+        let ours = ErrorCode::from_code(code).unwrap();
+        assert_eq!(ours.name(), row["name"], "{code}");
+        assert_eq!(ours.is_retriable(), row["retriable"], "{code}");
+    }
+}
+
+fn check(file: &str) {
+    let mut wrong = Vec::new();
+    for (name, kafkas) in data::json(file).as_object().unwrap() {
+        let Some(codec) = registry::find(name) else { continue };
+        compare(name, codec.schema, kafkas, &mut wrong);
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+fn compare(name: &str, ours: &MessageSchema, kafkas: &Value, wrong: &mut Vec<String>) {
+    let mut differs = |what: &str, ours: &dyn std::fmt::Debug, kafkas: &dyn std::fmt::Debug| {
+        wrong.push(format!("{name}: {what} is {ours:?}, Kafka has {kafkas:?}"));
+    };
+    let key = kafkas["apiKey"].as_i64();
+    let our_key = match ours.role {
+        Role::Request(key) | Role::Response(key) => Some(i64::from(key.code())),
+        Role::RecordKey { record_type, .. } | Role::RecordValue { record_type, .. } => {
+            Some(i64::from(record_type))
+        }
+        Role::Data => None,
+    };
+    if our_key != key {
+        differs("key", &our_key, &key);
+    }
+    let topic = kafkas["in"].as_str();
+    if let Role::RecordKey { topic: our_topic, .. } | Role::RecordValue { topic: our_topic, .. } = ours.role {
+        if Some(our_topic) != topic {
+            differs("topic", &our_topic, &topic);
+        }
+    }
+    let (first, mut last) = range(&kafkas["validVersions"]);
+    if let Some((.., version, _)) = LEFT_OUT.iter().find(|(message, ..)| *message == name) {
+        last = version - 1;
+    }
+    if (ours.first_version, ours.last_version) != (first, last) {
+        differs("versions", &(ours.first_version, ours.last_version), &(first, last));
+    }
+    let flexible = kafkas["flexibleVersions"].as_str().map_or(i16::MAX, |text| range(&text.into()).0);
+    if ours.first_flexible != flexible {
+        differs("first flexible version", &ours.first_flexible, &flexible);
+    }
+    let shared = shared_structs(kafkas);
+    for version in first.max(ours.first_version)..=last.min(ours.last_version) {
+        let scope = Scope { version, first, last, shared: &shared };
+        let (ours, kafkas) = (scope.ours(ours.body, ""), scope.kafkas(&kafkas["fields"], ""));
+        if ours != kafkas {
+            let only = |these: &[String], those: &[String]| -> Vec<String> {
+                these.iter().filter(|line| !those.contains(line)).cloned().collect()
+            };
+            let (only_ours, only_kafkas) = (only(&ours, &kafkas), only(&kafkas, &ours));
+            if only_ours.is_empty() && only_kafkas.is_empty() {
+                differs(&format!("order of fields in version {version}"), &ours, &kafkas);
+            } else {
+                differs(&format!("part of version {version}"), &only_ours, &only_kafkas);
+            }
+        }
+    }
+}
+
+type Shared<'a> = Map<String, Value>;
+
+fn shared_structs(message: &Value) -> Shared<'_> {
+    let structs = message["commonStructs"].as_array().into_iter().flatten();
+    structs.map(|one| (one["name"].as_str().unwrap().to_owned(), one["fields"].clone())).collect()
+}
+
+struct Scope<'a> {
+    version: i16,
+    first: i16,
+    last: i16,
+    shared: &'a Shared<'a>,
+}
+
+impl Scope<'_> {
+    /// One line a field, nested ones indented below it; tagged fields last, by tag.
+    fn ours(&self, schema: &StructSchema, indent: &str) -> Vec<String> {
+        let mut lines = Vec::new();
+        for field in schema.fields.iter().filter(|field| field.is_in(self.version)) {
+            let default = self.is_optional(field.since, field.until, field.tag).then(|| our_default(field));
+            lines.push(describe(
+                indent,
+                field.name,
+                &type_name(&field.ty),
+                field.tag,
+                field.is_nullable_in(self.version),
+                default,
+                self.may_lack(field.since, field.until).then_some(field.ignorable),
+            ));
+            if let Some(nested) = nested(&field.ty) {
+                lines.extend(self.ours(nested, &format!("{indent}{}.", field.name)));
+            }
+        }
+        lines
+    }
+
+    fn kafkas(&self, fields: &Value, indent: &str) -> Vec<String> {
+        let in_version = |field: &&Value| {
+            let (since, until) = versions_of(field);
+            since <= self.version && self.version <= until
+        };
+        let mut fields: Vec<&Value> = fields.as_array().unwrap().iter().filter(in_version).collect();
+        fields.sort_by_key(|field| field["tag"].as_i64().map_or(-1, |tag| tag));
+        let mut lines = Vec::new();
+        for field in fields {
+            let (since, until) = versions_of(field);
+            let tag = field["tag"].as_u64().map(|tag| u32::try_from(tag).unwrap());
+            let nullable = field["nullableVersions"].as_str().is_some_and(|text| {
+                let (from, to) = range(&text.into());
+                from <= self.version && self.version <= to
+            });
+            let kafka_name = field["name"].as_str().unwrap();
+            let kafka_name = kafka_name[..1].to_uppercase() + &kafka_name[1..];
+            let ty = field["type"].as_str().unwrap();
+            let element = ty.trim_start_matches("[]");
+            let is_struct = element.starts_with(|first: char| first.is_uppercase());
+            let shown = if is_struct { ty.replace(element, "struct") } else { ty.to_owned() };
+            let default = self.is_optional(since, until, tag).then(|| kafkas_default(field));
+            let ignorable =
+                self.may_lack(since, until).then(|| field["ignorable"].as_bool().unwrap_or(false));
+            lines.push(describe(indent, &kafka_name, &shown, tag, nullable, default, ignorable));
+            if is_struct {
+                let nested =
+                    if field.get("fields").is_some() { &field["fields"] } else { &self.shared[element] };
+                lines.extend(self.kafkas(nested, &format!("{indent}{kafka_name}.")));
+            }
+        }
+        lines
+    }
+
+    /// Whether some version of the message lacks the field, so that a value may be lost.
+    fn may_lack(&self, since: i16, until: i16) -> bool {
+        self.first < since || until < self.last
+    }
+
+    /// Whether the field may be absent, so that its default matters on the wire.
+    fn is_optional(&self, since: i16, until: i16, tag: Option<u32>) -> bool {
+        tag.is_some() || self.may_lack(since, until)
+    }
+}
+
+fn describe(
+    indent: &str,
+    name: &str,
+    ty: &str,
+    tag: Option<u32>,
+    nullable: bool,
+    default: Option<String>,
+    ignorable: Option<bool>,
+) -> String {
+    let mut line = format!("{indent}{name}: {ty}");
+    if let Some(tag) = tag {
+        write!(line, ", tag {tag}").unwrap();
+    }
+    if nullable {
+        line += ", nullable";
+    }
+    if let Some(default) = default {
+        write!(line, ", default {default}").unwrap();
+    }
+    if ignorable == Some(true) {
+        line += ", ignorable";
+    }
+    line
+}
+
+/// Zero, false, empty and null count as one: which of them a missing field stands for is not seen on the wire, as long
+/// as the field is not tagged; tagged ones are pinned by the vectors.
+fn our_default(field: &FieldSchema) -> String {
+    match field.default {
+        DefaultValue::Zero | DefaultValue::Int(0) | DefaultValue::Bool(false) | DefaultValue::Text("") => {
+            "none".to_owned()
+        }
+        DefaultValue::Int(value) => value.to_string(),
+        DefaultValue::Bool(value) => value.to_string(),
+        DefaultValue::Text(text) => text.to_owned(),
+    }
+}
+
+fn kafkas_default(field: &Value) -> String {
+    let text = match &field["default"] {
+        Value::String(text) => text.clone(),
+        other => other.to_string(),
+    };
+    match text.as_str() {
+        "null" | "0" | "false" | "" => "none".to_owned(),
+        "0x7fffffff" => i32::MAX.to_string(),
+        _ => text,
+    }
+}
+
+fn type_name(ty: &FieldType) -> String {
+    match ty {
+        FieldType::Bool => "bool".to_owned(),
+        FieldType::Int8 => "int8".to_owned(),
+        FieldType::Int16 => "int16".to_owned(),
+        FieldType::Uint16 => "uint16".to_owned(),
+        FieldType::Int32 => "int32".to_owned(),
+        FieldType::Uint32 => "uint32".to_owned(),
+        FieldType::Int64 => "int64".to_owned(),
+        FieldType::Float64 => "float64".to_owned(),
+        FieldType::String => "string".to_owned(),
+        FieldType::Bytes => "bytes".to_owned(),
+        FieldType::Records => "records".to_owned(),
+        FieldType::Uuid => "uuid".to_owned(),
+        FieldType::Array(element) => format!("[]{}", type_name(element)),
+        FieldType::Struct(_) => "struct".to_owned(),
+    }
+}
+
+fn nested(ty: &FieldType) -> Option<&'static StructSchema> {
+    match ty {
+        FieldType::Struct(schema) => Some(schema),
+        FieldType::Array(element) => nested(element),
+        _ => None,
+    }
+}
+
+fn versions_of(field: &Value) -> (i16, i16) {
+    range(field.get("versions").unwrap_or(&field["taggedVersions"]))
+}
+
+/// `3`, `3+`, `3-5` or `none`.
+fn range(text: &Value) -> (i16, i16) {
+    let text = text.as_str().unwrap();
+    if text == "none" {
+        return (i16::MAX, i16::MAX);
+    }
+    if let Some(first) = text.strip_suffix('+') {
+        return (first.parse().unwrap(), i16::MAX);
+    }
+    let (first, last) = text.split_once('-').unwrap_or((text, text));
+    (first.parse().unwrap(), last.parse().unwrap())
+}
