@@ -1,104 +1,104 @@
-//! Every message of the crate with its codec behind function pointers, so that one test speaks of all.
-//!
-//! The list is held against the sources: a message that is missing here fails a test.
+//! Every message of the crate, headers included, and what tests do with any of them.
 
 use bytes::Bytes;
 use mainstem_protocol::{
-    header,
+    header::{RequestHeader, ResponseHeader},
     message::Message,
-    messages,
+    messages::catalog::{APIS, AnyMessage, DATA, MessageDescriptor, RECORDS},
     schema::{MessageSchema, Role},
     wire::{DecodeError, EncodeError, Reader, Writer},
 };
+use std::{ops::RangeInclusive, path::Path};
 
-/// A message with its type forgotten.
+/// A message whose type does not matter.
+#[derive(Clone, Copy)]
 pub(crate) struct Codec {
     pub(crate) schema: &'static MessageSchema,
-    /// Reads a body and answers how many bytes were left over.
-    pub(crate) decode: fn(Bytes, i16) -> Result<usize, DecodeError>,
-    /// Reads a body, checks that it survives another turn, and writes it again.
-    pub(crate) transcode: fn(Bytes, i16) -> Result<Vec<u8>, DecodeError>,
-    /// Reads a body of one version and writes it in another.
-    pub(crate) convert: fn(Bytes, i16, i16) -> Result<Vec<u8>, EncodeError>,
-    pub(crate) min_wire_len: fn(i16) -> usize,
+    descriptor: MessageDescriptor,
 }
 
 impl Codec {
-    const fn of<M: Message>() -> Self {
-        Self {
-            schema: M::SCHEMA,
-            decode: |bytes, version| {
-                let mut reader = reader::<M>(bytes);
-                M::decode(&mut reader, version).map(|message| {
-                    drop(message);
-                    reader.remaining()
-                })
-            },
-            transcode: transcode::<M>,
-            convert: |bytes, from, to| encode(&M::decode(&mut reader::<M>(bytes), from).unwrap(), to),
-            min_wire_len: M::min_wire_len,
-        }
+    const fn new(descriptor: MessageDescriptor) -> Self {
+        Self { schema: descriptor.schema, descriptor }
     }
 
     /// All versions of the message.
-    pub(crate) fn versions(&self) -> std::ops::RangeInclusive<i16> {
+    pub(crate) fn versions(&self) -> RangeInclusive<i16> {
         self.schema.first_version..=self.schema.last_version
     }
-}
 
-fn reader<M: Message>(bytes: Bytes) -> Reader {
-    match M::SCHEMA.role {
-        Role::Request(_) => Reader::request(bytes),
-        Role::Response(_) | Role::RecordKey { .. } | Role::RecordValue { .. } | Role::Data => {
-            Reader::response(bytes)
-        }
+    /// Reads a body and answers how many bytes were left over.
+    pub(crate) fn decode(&self, bytes: Bytes, version: i16) -> Result<usize, DecodeError> {
+        let mut reader = match self.schema.role {
+            Role::Request(_) => Reader::request(bytes),
+            Role::Response(_) | Role::RecordKey { .. } | Role::RecordValue { .. } | Role::Data => {
+                Reader::response(bytes)
+            }
+        };
+        (self.descriptor.decode)(&mut reader, version).map(|_| reader.remaining())
+    }
+
+    /// Reads a body, checks that it survives another turn, and writes it again.
+    pub(crate) fn transcode(&self, bytes: Bytes, version: i16) -> Result<Vec<u8>, DecodeError> {
+        let message = (self.descriptor.decode)(&mut Reader::response(bytes), version)?;
+        let written = encode(message.as_ref(), version).unwrap();
+        let mut reader = Reader::response(written.clone().into());
+        let again = (self.descriptor.decode)(&mut reader, version).unwrap();
+        assert!(again.equals(message.as_ref()), "{} v{version}", self.schema.name);
+        assert_eq!(reader.remaining(), 0, "{} v{version}", self.schema.name);
+        Ok(written)
+    }
+
+    /// Reads a body of one version and writes it in another.
+    pub(crate) fn convert(&self, bytes: Bytes, from: i16, to: i16) -> Result<Vec<u8>, EncodeError> {
+        encode((self.descriptor.decode)(&mut Reader::response(bytes), from).unwrap().as_ref(), to)
+    }
+
+    /// Least number of bytes that any message of this version takes.
+    pub(crate) fn min_wire_len(&self, version: i16) -> usize {
+        (self.descriptor.min_wire_len)(version)
     }
 }
 
-fn transcode<M: Message>(bytes: Bytes, version: i16) -> Result<Vec<u8>, DecodeError> {
-    let mut reader = reader::<M>(bytes);
-    let message = M::decode(&mut reader, version)?;
-    let written = encode(&message, version).unwrap();
-    let mut again = Reader::response(written.clone().into());
-    assert_eq!(M::decode(&mut again, version).unwrap(), message, "{} v{version}", M::SCHEMA.name);
-    assert_eq!(again.remaining(), 0, "{} v{version}", M::SCHEMA.name);
-    Ok(written)
-}
-
-fn encode<M: Message>(message: &M, version: i16) -> Result<Vec<u8>, EncodeError> {
+fn encode(message: &dyn AnyMessage, version: i16) -> Result<Vec<u8>, EncodeError> {
     let expected = message.encoded_len(version)?;
     let mut writer = Writer::new();
     message.encode(&mut writer, version)?;
     let written = writer.finish().into_contiguous().unwrap().to_vec();
-    assert_eq!(written.len(), expected, "encoded_len of {} v{version}", M::SCHEMA.name);
+    assert_eq!(written.len(), expected, "encoded_len in v{version} of {message:?}");
     Ok(written)
 }
 
-/// The codec of a message by Kafka's name.
-pub(crate) fn find(name: &str) -> Option<&'static Codec> {
-    ALL.iter().find(|codec| codec.schema.name == name)
-}
-
-macro_rules! registry {
-    ($($($module:ident)::+ { $($message:ident),* $(,)? })*) => {
-        /// Every message.
-        pub(crate) static ALL: &[Codec] = &[
-            Codec::of::<header::RequestHeader>(),
-            Codec::of::<header::ResponseHeader>(),
-            $($(Codec::of::<messages::$($module)::+::$message>(),)*)*
-        ];
+/// Every message.
+pub(crate) fn all() -> impl Iterator<Item = Codec> {
+    let request_header = MessageDescriptor {
+        schema: RequestHeader::SCHEMA,
+        decode: |reader, version| Ok(Box::new(<RequestHeader as Message>::decode(reader, version)?)),
+        min_wire_len: <RequestHeader as Message>::min_wire_len,
     };
+    let response_header = MessageDescriptor {
+        schema: ResponseHeader::SCHEMA,
+        decode: |reader, version| Ok(Box::new(ResponseHeader::decode(reader, version)?)),
+        min_wire_len: <ResponseHeader as Message>::min_wire_len,
+    };
+    [request_header, response_header]
+        .into_iter()
+        .chain(APIS.iter().flat_map(|api| [api.request, api.response]))
+        .chain(RECORDS.iter().flat_map(|record| [record.key, record.value]))
+        .chain(DATA.iter().copied())
+        .map(Codec::new)
 }
 
-registry! {
-    api_versions { ApiVersionsRequest, ApiVersionsResponse }
+/// The codec of a message by Kafka's name.
+pub(crate) fn find(name: &str) -> Option<Codec> {
+    all().find(|codec| codec.schema.name == name)
 }
 
-/// Every struct with an `api` or `record` attribute below `src` is in the list.
+/// No message is forgotten: every struct with an `api` or `record` attribute below `src` is in the list.
 #[test]
 fn every_message_of_the_sources_is_listed() {
     let mut missing = Vec::new();
-    let mut folders = vec![std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src")];
+    let mut folders = vec![Path::new(env!("CARGO_MANIFEST_DIR")).join("src")];
     while let Some(folder) = folders.pop() {
         for entry in std::fs::read_dir(folder).unwrap() {
             let path = entry.unwrap().path();
@@ -107,15 +107,13 @@ fn every_message_of_the_sources_is_listed() {
                 continue;
             }
             let text = std::fs::read_to_string(&path).unwrap();
-            for part in text.split("\n#[api(").chain(text.split("\n#[record(")).skip(1) {
-                let name = part.split("pub struct ").nth(1).unwrap_or_default();
-                let name = name.split(' ').next().unwrap_or_default();
-                if part.starts_with("//!") || find(name).is_some() {
-                    continue;
+            for below in text.split("\n#[api(").skip(1).chain(text.split("\n#[record(").skip(1)) {
+                let name = below.split("pub struct ").nth(1).and_then(|rest| rest.split(' ').next()).unwrap();
+                if find(name).is_none() {
+                    missing.push(format!("{name} ({})", path.display()));
                 }
-                missing.push(format!("{name} ({})", path.display()));
             }
         }
     }
-    assert!(missing.is_empty(), "not in the registry: {missing:#?}");
+    assert!(missing.is_empty(), "{missing:#?}");
 }

@@ -10,7 +10,7 @@ const ROUNDS: u64 = 40;
 /// Unknown tagged fields are skipped and gone; everything else survives.
 #[test]
 fn random_values_survive_the_wire() {
-    for codec in registry::ALL {
+    for codec in registry::all() {
         for version in codec.versions() {
             for round in 0..ROUNDS {
                 let seed = round << 32
@@ -28,10 +28,11 @@ fn random_values_survive_the_wire() {
                         data::to_hex(&sent)
                     )
                 };
-                let again = (codec.transcode)(sent.clone().into(), version)
+                let again = codec
+                    .transcode(sent.clone().into(), version)
                     .unwrap_or_else(|e| panic!("{e}: {}", what()));
                 assert_eq!(again, kept, "{}", what());
-                assert!((codec.min_wire_len)(version) <= again.len(), "{}", what());
+                assert!(codec.min_wire_len(version) <= again.len(), "{}", what());
             }
         }
     }
@@ -40,12 +41,12 @@ fn random_values_survive_the_wire() {
 /// The bound that an array's count is held against is reached, so it refuses no legal array.
 #[test]
 fn min_wire_len_is_the_length_of_the_least_value() {
-    for codec in registry::ALL {
+    for codec in registry::all() {
         for version in codec.versions() {
             let least = json::encode(codec.schema, version, &values::least(codec.schema.body, version));
-            assert_eq!((codec.min_wire_len)(version), least.len(), "{} v{version}", codec.schema.name);
+            assert_eq!(codec.min_wire_len(version), least.len(), "{} v{version}", codec.schema.name);
             assert_eq!(
-                (codec.transcode)(least.clone().into(), version),
+                codec.transcode(least.clone().into(), version),
                 Ok(least),
                 "{} v{version}",
                 codec.schema.name
@@ -58,7 +59,7 @@ fn min_wire_len_is_the_length_of_the_least_value() {
 #[test]
 fn a_value_without_a_place_is_refused_unless_it_may_be_dropped() {
     let mut refused = 0;
-    for codec in registry::ALL {
+    for codec in registry::all() {
         let is_there = |field: &FieldSchema, version: i16| {
             field.is_in(version) && (field.tag.is_none() || version >= codec.schema.first_flexible)
         };
@@ -71,8 +72,10 @@ fn a_value_without_a_place_is_refused_unless_it_may_be_dropped() {
                 let value = values::with_one_field(codec.schema.body, version, other, &way.indexes);
                 let bytes = json::encode(codec.schema, version, &value);
                 let what = format!("{}.{} from v{version} to v{other}", codec.schema.name, missing.name);
-                match (codec.convert)(bytes.into(), version, other) {
+                match codec.convert(bytes.into(), version, other) {
                     Ok(_) => assert!(missing.ignorable, "{what}: {value}"),
+                    // Null where the other version wants a value: an error of its own, found first.
+                    Err(error) if error.kind() == EncodeErrorKind::UnexpectedNull => {}
                     Err(error) => {
                         assert!(!missing.ignorable, "{what}: {error}");
                         assert_eq!(error.kind(), EncodeErrorKind::NotInVersion, "{what}: {error}");
@@ -85,5 +88,5 @@ fn a_value_without_a_place_is_refused_unless_it_may_be_dropped() {
         }
     }
     // With nothing refused, nothing was tried.
-    assert!(registry::ALL.len() < 20 || refused > 100, "{refused}");
+    assert!(refused > 100, "{refused}");
 }

@@ -78,8 +78,9 @@ fn compare(name: &str, ours: &MessageSchema, kafkas: &Value, wrong: &mut Vec<Str
     }
     let shared = shared_structs(kafkas);
     for version in first.max(ours.first_version)..=last.min(ours.last_version) {
-        let scope = Scope { version, first, last, shared: &shared };
-        let (ours, kafkas) = (scope.ours(ours.body, ""), scope.kafkas(&kafkas["fields"], ""));
+        let scope = Scope { version, shared: &shared };
+        let whole = Around { path: String::new(), first, last, is_tagged: false };
+        let (ours, kafkas) = (scope.ours(ours.body, &whole), scope.kafkas(&kafkas["fields"], &whole));
         if ours != kafkas {
             let only = |these: &[String], those: &[String]| -> Vec<String> {
                 these.iter().filter(|line| !those.contains(line)).cloned().collect()
@@ -103,34 +104,62 @@ fn shared_structs(message: &Value) -> Shared<'_> {
 
 struct Scope<'a> {
     version: i16,
-    first: i16,
-    last: i16,
     shared: &'a Shared<'a>,
 }
 
+/// What is around a struct: the way to it, and in which versions it is there.
+struct Around {
+    path: String,
+    first: i16,
+    last: i16,
+    is_tagged: bool,
+}
+
+impl Around {
+    fn below(&self, field: &str, (since, until): (i16, i16), tag: Option<u32>) -> Self {
+        Self {
+            path: format!("{}{field}.", self.path),
+            first: self.first.max(since),
+            last: self.last.min(until),
+            is_tagged: tag.is_some(),
+        }
+    }
+
+    /// Whether some version has the struct without the field, so that a value may be lost.
+    fn may_lack(&self, (since, until): (i16, i16)) -> bool {
+        self.first < since || until < self.last
+    }
+
+    /// Whether the default matters on the wire: the field may be absent, or is compared with it to leave a tag out.
+    fn needs_default(&self, versions: (i16, i16), tag: Option<u32>) -> bool {
+        tag.is_some() || self.is_tagged || self.may_lack(versions)
+    }
+}
+
 impl Scope<'_> {
-    /// One line a field, nested ones indented below it; tagged fields last, by tag.
-    fn ours(&self, schema: &StructSchema, indent: &str) -> Vec<String> {
+    /// One line a field, nested ones below it; tagged fields last, by tag.
+    fn ours(&self, schema: &StructSchema, around: &Around) -> Vec<String> {
         let mut lines = Vec::new();
         for field in schema.fields.iter().filter(|field| field.is_in(self.version)) {
-            let default = self.is_optional(field.since, field.until, field.tag).then(|| our_default(field));
+            let versions = (field.since, field.until);
+            let default = around.needs_default(versions, field.tag).then(|| our_default(field));
             lines.push(describe(
-                indent,
+                &around.path,
                 field.name,
                 &type_name(&field.ty),
                 field.tag,
                 field.is_nullable_in(self.version),
                 default,
-                self.may_lack(field.since, field.until).then_some(field.ignorable),
+                around.may_lack(versions).then_some(field.ignorable),
             ));
             if let Some(nested) = nested(&field.ty) {
-                lines.extend(self.ours(nested, &format!("{indent}{}.", field.name)));
+                lines.extend(self.ours(nested, &around.below(field.name, versions, field.tag)));
             }
         }
         lines
     }
 
-    fn kafkas(&self, fields: &Value, indent: &str) -> Vec<String> {
+    fn kafkas(&self, fields: &Value, around: &Around) -> Vec<String> {
         let in_version = |field: &&Value| {
             let (since, until) = versions_of(field);
             since <= self.version && self.version <= until
@@ -139,7 +168,7 @@ impl Scope<'_> {
         fields.sort_by_key(|field| field["tag"].as_i64().map_or(-1, |tag| tag));
         let mut lines = Vec::new();
         for field in fields {
-            let (since, until) = versions_of(field);
+            let versions = versions_of(field);
             let tag = field["tag"].as_u64().map(|tag| u32::try_from(tag).unwrap());
             let nullable = field["nullableVersions"].as_str().is_some_and(|text| {
                 let (from, to) = range(&text.into());
@@ -151,32 +180,21 @@ impl Scope<'_> {
             let element = ty.trim_start_matches("[]");
             let is_struct = element.starts_with(|first: char| first.is_uppercase());
             let shown = if is_struct { ty.replace(element, "struct") } else { ty.to_owned() };
-            let default = self.is_optional(since, until, tag).then(|| kafkas_default(field));
-            let ignorable =
-                self.may_lack(since, until).then(|| field["ignorable"].as_bool().unwrap_or(false));
-            lines.push(describe(indent, &kafka_name, &shown, tag, nullable, default, ignorable));
+            let default = around.needs_default(versions, tag).then(|| kafkas_default(field));
+            let ignorable = around.may_lack(versions).then(|| field["ignorable"].as_bool().unwrap_or(false));
+            lines.push(describe(&around.path, &kafka_name, &shown, tag, nullable, default, ignorable));
             if is_struct {
                 let nested =
                     if field.get("fields").is_some() { &field["fields"] } else { &self.shared[element] };
-                lines.extend(self.kafkas(nested, &format!("{indent}{kafka_name}.")));
+                lines.extend(self.kafkas(nested, &around.below(&kafka_name, versions, tag)));
             }
         }
         lines
     }
-
-    /// Whether some version of the message lacks the field, so that a value may be lost.
-    fn may_lack(&self, since: i16, until: i16) -> bool {
-        self.first < since || until < self.last
-    }
-
-    /// Whether the field may be absent, so that its default matters on the wire.
-    fn is_optional(&self, since: i16, until: i16, tag: Option<u32>) -> bool {
-        tag.is_some() || self.may_lack(since, until)
-    }
 }
 
 fn describe(
-    indent: &str,
+    path: &str,
     name: &str,
     ty: &str,
     tag: Option<u32>,
@@ -184,7 +202,7 @@ fn describe(
     default: Option<String>,
     ignorable: Option<bool>,
 ) -> String {
-    let mut line = format!("{indent}{name}: {ty}");
+    let mut line = format!("{path}{name}: {ty}");
     if let Some(tag) = tag {
         write!(line, ", tag {tag}").unwrap();
     }
