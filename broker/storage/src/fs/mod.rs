@@ -12,6 +12,7 @@
 //! - [`File::reserve`] failing with [`io::ErrorKind::StorageFull`] is the one harmless failure: nothing was changed.
 
 mod real;
+pub mod sim;
 
 use crate::mmap::{Published, View};
 use std::{
@@ -24,6 +25,7 @@ use std::{
 };
 
 pub use real::RealFs;
+pub use sim::SimFs;
 
 /// How a file is opened. Every mode but the first may write.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
