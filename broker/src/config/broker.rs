@@ -1,17 +1,24 @@
 //! The typed configuration of one broker: what the loader hands to `Broker::start`.
 //!
 //! Only settings that are honoured stand here, in the units that their readers want. `BrokerConfig::default()` is a
-//! usable single node on the loopback address. Above: every room of the broker. Below: `listener`, `topic`, `choices`.
+//! usable single node on the loopback address. Above: every room of the broker. Below: `typed` (which builds it),
+//! `listener`, `topic`, `choices`.
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use mainstem_protocol::model::BrokerId;
 
 use super::choices::{GroupMetrics, LogFormat, MetricsLevel};
 use super::listener::{Listener, ListenerName};
+use super::settings::Settings;
 use super::topic::TopicConfig;
+use super::typed::{self, Surroundings};
+
+/// Where partitions live if nothing is set and the user may write there.
+pub const DEFAULT_DATA_DIRECTORY: &str = "/var/lib/mainstem/data";
 
 /// Everything a broker is told before it starts.
 #[derive(Debug, Clone, PartialEq)]
@@ -50,6 +57,8 @@ pub struct BrokerConfig {
     pub logging: LoggingConfig,
     /// `mainstem.shutdown.timeout`: how long a stop waits for requests that are in flight.
     pub shutdown_timeout: Duration,
+    /// Everything that was set, with where it was written: for DescribeConfigs and reports.
+    pub settings: Arc<Settings>,
 }
 
 /// The listeners and which of them serves whom.
@@ -78,7 +87,7 @@ pub struct NetworkConfig {
     pub idle_max: Duration,
     /// `socket.request.max.bytes`: the longest frame of any API; single APIs have smaller limits of their own.
     pub frame_bytes_max: usize,
-    /// `mainstem.requests.memory.max`: bytes of frames held for all connections together; `None` = a quarter of the memory.
+    /// `queued.max.request.bytes`: bytes of frames held for all connections together; `None` = a quarter of the memory.
     pub request_memory_max: Option<u64>,
     /// `socket.send.buffer.bytes`; `None` leaves it to the operating system.
     pub send_buffer_bytes: Option<usize>,
@@ -215,76 +224,17 @@ impl BrokerConfig {
 }
 
 impl Default for BrokerConfig {
+    /// What holds where nothing is set: one node on the loopback address, data below `/var/lib/mainstem`.
+    #[expect(
+        clippy::expect_used,
+        reason = "the defaults of the key table are tested to be a valid configuration"
+    )]
     fn default() -> Self {
-        Self {
-            node_id: BrokerId(1),
+        let surroundings = Surroundings {
+            host_name: "localhost".to_owned(),
+            data_directory: PathBuf::from(DEFAULT_DATA_DIRECTORY),
             cluster_id: None,
-            rack: None,
-            log_dirs: vec![PathBuf::from("/var/lib/mainstem/data")],
-            metadata_log_dir: None,
-            listeners: Listeners {
-                clients: vec![Listener::plaintext("PLAINTEXT", "127.0.0.1", 9092)],
-                controllers: vec![Listener {
-                    advertised: None,
-                    ..Listener::plaintext("CONTROLLER", "127.0.0.1", 9093)
-                }],
-                inter_broker: ListenerName::new("PLAINTEXT"),
-            },
-            network: NetworkConfig {
-                connections_max: 16_384,
-                connections_per_address_max: 512,
-                connections_per_address_overrides: Vec::new(),
-                accept_rate_max: 500,
-                idle_max: Duration::from_mins(10),
-                frame_bytes_max: 100 * 1024 * 1024,
-                request_memory_max: None,
-                send_buffer_bytes: Some(100 * 1024),
-                receive_buffer_bytes: Some(100 * 1024),
-                backlog: 50,
-            },
-            requests: RequestConfig {
-                fetch_max_bytes: 55 * 1024 * 1024,
-                fetch_sessions_max: 1000,
-                describe_partitions_max: 2000,
-                timeout: Duration::from_secs(30),
-            },
-            topics: TopicDefaults {
-                auto_create: true,
-                delete_enabled: true,
-                partitions: 1,
-                replication_factor: None,
-                config: TopicConfig::default(),
-            },
-            logs: LogsConfig {
-                recovery_threads: 2,
-                retention_check_interval: Duration::from_mins(5),
-                recovery_checkpoint_interval: Duration::from_mins(1),
-                high_watermark_checkpoint_interval: Duration::from_secs(5),
-                flush_parallelism: 4,
-                allocate_max_bytes: 16 * 1024 * 1024,
-                disk_free_min_bytes: None,
-            },
-            producers: ProducersConfig {
-                id_expiration: Duration::from_hours(24),
-                transaction_timeout_max: Duration::from_mins(15),
-            },
-            replication: ReplicationConfig { lag_max: Duration::from_secs(30) },
-            quorum: QuorumConfig {
-                is_controller: true,
-                is_broker: true,
-                election_timeout: Duration::from_secs(1),
-                session_timeout: Duration::from_secs(9),
-                heartbeat_interval: Duration::from_secs(2),
-                snapshot_bytes: 20 * 1024 * 1024,
-            },
-            admin: AdminConfig { listen: Some(SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 9644)) },
-            metrics: MetricsConfig {
-                level: MetricsLevel::Topic,
-                groups: GroupMetrics::Topic,
-                series_max: 100_000,
-            },
-            logging: LoggingConfig { filter: "info".to_owned(), format: LogFormat::Text, file: None },
-            shutdown_timeout: Duration::from_secs(30),
-        }
+        };
+        typed::read(Settings::default(), &surroundings).expect("defaults are valid")
     }
 }

@@ -1,10 +1,11 @@
 //! The configuration of one topic: the broker's defaults below the topic's own overrides.
 //!
-//! Above: `partition` (through [`TopicConfig`]), the handlers of topics and configs. Below: the words of `choices`.
-
-use std::collections::BTreeMap;
+//! Pure. Above: `partition` (through [`TopicConfig`]), the handlers of topics and configs. Below: `layers`, `choices`.
 
 use super::choices::{CompressionType, Durability, TimestampType};
+use super::keys;
+use super::layers::{ConfigValues, Layers};
+use super::settings::Settings;
 
 /// Effective values of a topic. Units are in the names; Kafka's `-1` for "no limit" is `None`.
 #[derive(Debug, Clone, PartialEq)]
@@ -52,10 +53,61 @@ pub struct TopicConfig {
     /// `mainstem.durability` of this topic.
     pub durability: Durability,
     /// What the topic itself sets, by key, as text. Everything else above comes from the broker.
-    pub overrides: BTreeMap<String, String>,
+    pub overrides: ConfigValues,
 }
 
 impl TopicConfig {
+    /// What holds for a topic that sets `overrides`, above everything that the brokers set.
+    ///
+    /// Values were checked when they were set; one that an older or newer version let through and that cannot be read
+    /// leaves Kafka's default in force.
+    pub fn resolve(layers: &Layers<'_>, overrides: &ConfigValues) -> Self {
+        let mut config = Self { overrides: overrides.clone(), ..Self::default() };
+        for topic_key in keys::topic_keys() {
+            config.set(topic_key.key.name, &layers.topic_value(topic_key, overrides));
+        }
+        config
+    }
+
+    fn set(&mut self, name: &str, value: &str) {
+        fn read<T: std::str::FromStr>(field: &mut T, value: &str) {
+            if let Ok(value) = value.parse() {
+                *field = value;
+            }
+        }
+        fn read_limit<T: std::str::FromStr + PartialOrd + Default>(field: &mut Option<T>, value: &str) {
+            if let Ok(value) = value.parse::<T>() {
+                *field = Some(value).filter(|value| T::default() <= *value);
+            }
+        }
+        match name {
+            "cleanup.policy" => {
+                self.cleanup_compact = value.split(',').any(|word| word == "compact");
+                self.cleanup_delete = value.split(',').any(|word| word == "delete");
+            }
+            "retention.ms" => read_limit(&mut self.retention_ms, value),
+            "retention.bytes" => read_limit(&mut self.retention_bytes, value),
+            "segment.bytes" => read(&mut self.segment_bytes, value),
+            "segment.ms" => read(&mut self.segment_ms, value),
+            "segment.jitter.ms" => read(&mut self.segment_jitter_ms, value),
+            "segment.index.bytes" => read(&mut self.index_max_bytes, value),
+            "index.interval.bytes" => read(&mut self.index_interval_bytes, value),
+            "max.message.bytes" => read(&mut self.max_message_bytes, value),
+            "message.timestamp.type" => read(&mut self.timestamp_type, value),
+            "message.timestamp.before.max.ms" => read(&mut self.timestamp_before_max_ms, value),
+            "message.timestamp.after.max.ms" => read(&mut self.timestamp_after_max_ms, value),
+            "compression.type" => read(&mut self.compression, value),
+            "min.insync.replicas" => read_limit(&mut self.min_insync_replicas, value),
+            "unclean.leader.election.enable" => read(&mut self.unclean_leader_election, value),
+            "flush.messages" => read(&mut self.flush_messages, value),
+            "flush.ms" => read(&mut self.flush_ms, value),
+            "file.delete.delay.ms" => read(&mut self.file_delete_delay_ms, value),
+            "delete.retention.ms" => read(&mut self.delete_retention_ms, value),
+            "mainstem.durability" => read(&mut self.durability, value),
+            _ => {} // a key without effect
+        }
+    }
+
     /// In-sync replicas without which `acks=all` is refused, for a partition of `replicas` replicas: what is
     /// configured, else min(2, replicas). At least 1.
     pub fn min_insync_replicas(&self, replicas: usize) -> usize {
@@ -64,9 +116,16 @@ impl TopicConfig {
             None => replicas.clamp(1, 2),
         }
     }
+
+    /// What holds for topics that set nothing, from what was set before the start.
+    pub(super) fn of_settings(settings: &Settings) -> Self {
+        let none = ConfigValues::new();
+        Self::resolve(&Layers { settings, cluster: &none, broker: &none }, &none)
+    }
 }
 
 impl Default for TopicConfig {
+    /// Kafka's defaults, with durability `fsync`.
     fn default() -> Self {
         const DAY_MS: i64 = 24 * 60 * 60 * 1000;
         Self {
@@ -91,7 +150,52 @@ impl Default for TopicConfig {
             file_delete_delay_ms: 60 * 1000,
             delete_retention_ms: DAY_MS,
             durability: Durability::Fsync,
-            overrides: BTreeMap::new(),
+            overrides: ConfigValues::new(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+
+    #[test]
+    fn defaults_of_the_type_are_those_of_the_key_table() {
+        assert_eq!(TopicConfig::of_settings(&Settings::default()), TopicConfig::default());
+    }
+
+    #[test]
+    fn overrides_reach_their_fields() {
+        let settings = Settings::default();
+        let none = ConfigValues::new();
+        let layers = Layers { settings: &settings, cluster: &none, broker: &none };
+        let overrides: ConfigValues = [
+            ("retention.ms", "-1"),
+            ("retention.bytes", "1000"),
+            ("cleanup.policy", "compact,delete"),
+            ("min.insync.replicas", "3"),
+            ("mainstem.durability", "replicated"),
+            ("message.timestamp.type", "LogAppendTime"),
+            ("segment.bytes", "unreadable"),
+        ]
+        .map(|(key, value)| (Arc::from(key), Arc::from(value)))
+        .into();
+        let config = TopicConfig::resolve(&layers, &overrides);
+        assert_eq!(config.retention_ms, None);
+        assert_eq!(config.retention_bytes, Some(1000));
+        assert!(config.cleanup_compact && config.cleanup_delete);
+        assert_eq!(config.min_insync_replicas(1), 3);
+        assert_eq!(config.durability, Durability::Replicated);
+        assert_eq!(config.timestamp_type, TimestampType::LogAppendTime);
+        assert_eq!(config.segment_bytes, 1 << 30);
+        assert_eq!(config.overrides, overrides);
+    }
+
+    #[test]
+    fn without_a_setting_the_least_isr_follows_the_replicas() {
+        let config = TopicConfig::default();
+        assert_eq!([0, 1, 2, 3].map(|replicas| config.min_insync_replicas(replicas)), [1, 1, 2, 2]);
     }
 }
