@@ -61,7 +61,7 @@ pub(crate) fn top(input: &DeriveInput) -> Result<Option<Top>> {
     let mut tops = input.attrs.iter().filter(|a| a.path().is_ident("api") || a.path().is_ident("record"));
     let Some(attribute) = tops.next() else { return Ok(None) };
     if let Some(second) = tops.next() {
-        return Err(Error::new(second.span(), "a message has one `api` or `record` attribute"));
+        return Err(Error::new(second.path().span(), "a message has one `api` or `record` attribute"));
     }
     let parsed = if attribute.path().is_ident("api") { api(attribute)? } else { record(attribute)? };
     Ok(Some(parsed))
@@ -76,7 +76,7 @@ fn api(attribute: &Attribute) -> Result<Top> {
         "flexible" => set(&mut flexible, number(&meta)?, &meta),
         _ => Err(meta.error("expected `key`, `side`, `versions` or `flexible`")),
     })?;
-    let missing = |what| Error::new(attribute.span(), format!("`{what}` is missing"));
+    let missing = |what| Error::new(attribute.path().span(), format!("`{what}` is missing"));
     let key = key.ok_or_else(|| missing("key"))?;
     let side = side.ok_or_else(|| missing("side"))?;
     let (first, last) = versions.ok_or_else(|| missing("versions"))?;
@@ -101,16 +101,18 @@ fn record(attribute: &Attribute) -> Result<Top> {
         versions.map(|(first, last)| Versions { first, last, flexible: flexible.unwrap_or(i16::MAX) });
     match (topic, key, versions) {
         (Some(_), Some(_), None) if flexible.is_some() => {
-            Err(Error::new(attribute.span(), "a record key is never flexible; a value has `versions`"))
+            Err(Error::new(attribute.path().span(), "a record key is never flexible; a value has `versions`"))
         }
         (Some(topic), Some(record_type), None) => Ok(Top::RecordKey { topic, record_type }),
         (Some(topic), Some(record_type), Some(versions)) => {
             Ok(Top::RecordValue { topic, record_type, versions })
         }
         (None, None, Some(versions)) => Ok(Top::Data { versions }),
-        (Some(_), None, _) => Err(Error::new(attribute.span(), "`key` is missing: the type of the record")),
-        (None, Some(_), _) => Err(Error::new(attribute.span(), "`topic` is missing")),
-        (None, None, None) => Err(Error::new(attribute.span(), "`versions` is missing")),
+        (Some(_), None, _) => {
+            Err(Error::new(attribute.path().span(), "`key` is missing: the type of the record"))
+        }
+        (None, Some(_), _) => Err(Error::new(attribute.path().span(), "`topic` is missing")),
+        (None, None, None) => Err(Error::new(attribute.path().span(), "`versions` is missing")),
     }
 }
 

@@ -37,6 +37,35 @@ use syn::{DeriveInput, Error, Ident, Result, spanned::Spanned};
 /// - `ignorable`: a value is dropped in versions without the field; otherwise encoding fails and names the field;
 /// - `legacy`: lengths are not compact even in flexible versions;
 /// - `name = "KafkaName"`: where Kafka's name is not the Rust name in camel case.
+///
+/// ```
+/// use mainstem_protocol::{message::{Message, decode_versioned, encode_versioned}, wire::WireStr};
+///
+/// /// Where a parcel is, as its carrier writes it into a byte field.
+/// #[derive(Clone, Debug, PartialEq, Message)]
+/// #[record(versions = 0..=1, flexible = 1)]
+/// struct Parcel {
+///     /// Grams.
+///     weight: i32,
+///     /// Who took it in, if not the receiver.
+///     #[wire(since = 1, nullable)]
+///     neighbour: Option<WireStr>,
+///     /// Tries so far; nearly always one, so written only otherwise.
+///     #[wire(since = 1, tag = 0, default = 1, ignorable)]
+///     tries: i8,
+/// }
+///
+/// let parcel = Parcel { weight: 900, tries: 2, ..Parcel::default() };
+/// let bytes = encode_versioned(&parcel, 1)?;
+/// assert_eq!(bytes[..], [0, 1, /* weight */ 0, 0, 3, 132, /* no neighbour */ 0, /* one tag */ 1, 0, 1, 2]);
+/// assert_eq!(decode_versioned::<Parcel>(bytes)?, parcel);
+///
+/// // Version 0 cannot say how many tries; it may lose them, but not the neighbour.
+/// assert_eq!(encode_versioned(&parcel, 0)?[..], [0, 0, 0, 0, 3, 132]);
+/// let taken_in = Parcel { neighbour: Some("Ada".into()), ..parcel };
+/// assert_eq!(encode_versioned(&taken_in, 0).unwrap_err().path(), "Parcel.neighbour");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[proc_macro_derive(Message, attributes(api, record, wire))]
 pub fn derive_message(input: proc_macro::TokenStream) -> proc_macro::TokenStream {
     let input = syn::parse_macro_input!(input as DeriveInput);

@@ -160,7 +160,13 @@ impl Reader {
             elements.push(T::read(self, version)?);
         }
         let left = count.saturating_sub(ARRAY_RESERVE);
-        elements.reserve_exact(left);
+        if left > 0 {
+            // While the array moves to its final place, both places are taken.
+            let first_place = ARRAY_RESERVE.saturating_mul(size_of::<T>());
+            self.charge_allocation(first_place)?;
+            elements.reserve_exact(left);
+            self.allocation_left = self.allocation_left.saturating_add(first_place);
+        }
         for _ in 0..left {
             elements.push(T::read(self, version)?);
         }
@@ -176,7 +182,11 @@ impl Reader {
             Some(left) => self.elements_left = left,
             None => return Err(self.error(DecodeErrorKind::TooManyElements)),
         }
-        match count.checked_mul(size).and_then(|bytes| self.allocation_left.checked_sub(bytes)) {
+        self.charge_allocation(count.saturating_mul(size))
+    }
+
+    fn charge_allocation(&mut self, bytes: usize) -> Result<(), DecodeError> {
+        match self.allocation_left.checked_sub(bytes) {
             Some(left) => self.allocation_left = left,
             None => return Err(self.error(DecodeErrorKind::AllocationBudget)),
         }
@@ -253,5 +263,166 @@ impl Reader {
 
     fn compact_size(&mut self) -> Result<usize, DecodeError> {
         usize::try_from(self.uvarint()?).map_err(|_| self.error(DecodeErrorKind::LengthBeyondEnd))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{message::Message, wire::WireStr};
+    use proptest::prelude::*;
+
+    const OLD: Version = Version::new(0, i16::MAX);
+    const FLEXIBLE: Version = Version::new(0, 0);
+
+    /// One byte on the wire in version 0, over a hundred in memory.
+    #[derive(Clone, Debug, PartialEq, Eq, Message)]
+    struct Fat {
+        small: i8,
+        #[wire(since = 1)]
+        a: WireStr,
+        #[wire(since = 1)]
+        b: WireStr,
+        #[wire(since = 1)]
+        c: WireStr,
+    }
+
+    fn array<T: Wire>(frame: Vec<u8>, version: Version) -> Result<Vec<T>, DecodeErrorKind> {
+        Vec::read(&mut Reader::request(frame.into()), version).map_err(|e| e.kind())
+    }
+
+    /// A count and as many zero bytes.
+    fn zeros(count: i32, len: usize) -> Vec<u8> {
+        [count.to_be_bytes().to_vec(), vec![0; len]].concat()
+    }
+
+    #[test]
+    fn a_length_below_minus_one_is_an_error() {
+        let text = |bytes: &'static [u8]| {
+            Option::<WireStr>::read(&mut Reader::request(Bytes::from_static(bytes)), OLD)
+                .map_err(|e| e.kind())
+        };
+        assert_eq!(text(b"\xff\xff"), Ok(None));
+        assert_eq!(text(b"\xff\xfe"), Err(DecodeErrorKind::NegativeLength));
+        assert_eq!(text(b"\x80\x00"), Err(DecodeErrorKind::NegativeLength));
+        assert_eq!(array::<i8>(zeros(-2, 0), OLD), Err(DecodeErrorKind::NegativeLength));
+        assert_eq!(array::<i8>(zeros(i32::MIN, 0), OLD), Err(DecodeErrorKind::NegativeLength));
+    }
+
+    #[test]
+    fn a_varint_holds_32_bits_at_most() {
+        let uvarint =
+            |bytes: &'static [u8]| Reader::request(Bytes::from_static(bytes)).uvarint().map_err(|e| e.kind());
+        assert_eq!(uvarint(b"\xff\xff\xff\xff\x0f"), Ok(u32::MAX));
+        assert_eq!(uvarint(b"\xff\xff\xff\xff\x1f"), Err(DecodeErrorKind::OverlongVarint));
+        assert_eq!(uvarint(b"\x80\x80\x80\x80\x80\x00"), Err(DecodeErrorKind::OverlongVarint));
+        assert_eq!(uvarint(b"\x80"), Err(DecodeErrorKind::Truncated));
+    }
+
+    #[test]
+    fn a_count_needs_the_bytes_for_its_elements() {
+        assert_eq!(array::<i32>(zeros(4, 16), OLD).unwrap().len(), 4);
+        assert_eq!(array::<i32>(zeros(5, 16), OLD), Err(DecodeErrorKind::LengthBeyondEnd));
+        assert_eq!(array::<i32>(zeros(i32::MAX, 16), OLD), Err(DecodeErrorKind::LengthBeyondEnd));
+        assert_eq!(
+            array::<i32>(vec![0xff, 0xff, 0xff, 0xff, 0x0f], FLEXIBLE),
+            Err(DecodeErrorKind::LengthBeyondEnd)
+        );
+    }
+
+    #[test]
+    fn a_request_has_a_bounded_number_of_elements_and_a_response_has_not() {
+        let most = i32::try_from(ELEMENTS_PER_REQUEST).unwrap();
+        let frame = zeros(most + 1, ELEMENTS_PER_REQUEST + 1);
+        assert_eq!(array::<i8>(zeros(most, ELEMENTS_PER_REQUEST), OLD).unwrap().len(), ELEMENTS_PER_REQUEST);
+        assert_eq!(array::<i8>(frame.clone(), OLD), Err(DecodeErrorKind::TooManyElements));
+        assert!(Vec::<i8>::read(&mut Reader::response(frame.into()), OLD).is_ok());
+    }
+
+    /// The element budget is one for the whole request, however many arrays share it.
+    #[test]
+    fn arrays_of_a_request_share_the_element_budget() {
+        let most = i32::try_from(ELEMENTS_PER_REQUEST).unwrap();
+        let mut reader = Reader::request([zeros(most, ELEMENTS_PER_REQUEST), zeros(1, 1)].concat().into());
+        Vec::<i8>::read(&mut reader, OLD).unwrap();
+        assert_eq!(Vec::<i8>::read(&mut reader, OLD).unwrap_err().kind(), DecodeErrorKind::TooManyElements);
+    }
+
+    #[test]
+    fn arrays_take_memory_in_proportion_to_the_frame() {
+        let fits = ALLOCATION_FLOOR / size_of::<Fat>();
+        let frame = |count: usize| zeros(i32::try_from(count).unwrap(), count);
+        assert_eq!(array::<Fat>(frame(fits), OLD).unwrap().len(), fits);
+        assert_eq!(array::<Fat>(frame(fits + 1), OLD), Err(DecodeErrorKind::AllocationBudget));
+        assert_eq!(array::<Fat>(frame(50_000), OLD), Err(DecodeErrorKind::AllocationBudget));
+    }
+
+    /// Tags 0, 1, 2 .. of one byte each.
+    fn tags(count: u8) -> Vec<u8> {
+        (0..count).flat_map(|tag| [tag, 1, 0]).collect()
+    }
+
+    fn skip_tags(bytes: Vec<u8>) -> Result<usize, DecodeErrorKind> {
+        let mut reader = Reader::request(bytes.into());
+        reader.tagged_fields(|_, _| Ok(false)).map_err(|e| e.kind())?;
+        Ok(reader.remaining())
+    }
+
+    #[test]
+    fn unknown_tags_are_skipped_up_to_a_limit() {
+        assert_eq!(skip_tags([vec![64], tags(64), vec![9, 9]].concat()), Ok(2), "what follows is untouched");
+        assert_eq!(skip_tags([vec![65], tags(65)].concat()), Err(DecodeErrorKind::TooManyTags));
+        assert_eq!(skip_tags(vec![0xff, 0xff, 0xff, 0xff, 0x0f]), Err(DecodeErrorKind::Truncated));
+    }
+
+    #[test]
+    fn tags_rise_and_fit_their_section() {
+        assert_eq!(skip_tags(vec![2, 5, 0, 5, 0]), Err(DecodeErrorKind::TagOrder));
+        assert_eq!(skip_tags(vec![2, 5, 0, 4, 0]), Err(DecodeErrorKind::TagOrder));
+        assert_eq!(skip_tags(vec![1, 5, 2, 0]), Err(DecodeErrorKind::LengthBeyondEnd));
+    }
+
+    /// A known field reads neither beyond its size nor less than it.
+    #[test]
+    fn a_known_tag_fills_its_size() {
+        let read = |size: u8| {
+            let mut reader = Reader::request(vec![1, 0, size, 0, 0, 0, 0, 0, 0, 0, 0].into());
+            let read = reader.tagged_fields(|reader, _| reader.i32().map(|_| true));
+            read.map(|()| reader.position()).map_err(|e| (e.kind(), e.position()))
+        };
+        assert_eq!(read(4), Ok(7));
+        assert_eq!(read(3), Err((DecodeErrorKind::Truncated, 3)));
+        assert_eq!(read(5), Err((DecodeErrorKind::TagSize, 7)));
+    }
+
+    #[test]
+    fn text_is_utf8_and_shares_the_frame() {
+        let frame = Bytes::from_static(b"\0\x02hi");
+        let text = WireStr::read(&mut Reader::request(frame.clone()), OLD).unwrap();
+        assert_eq!(text, "hi");
+        assert_eq!(Bytes::from(text).as_ptr(), frame.slice(2..).as_ptr());
+        let error = WireStr::read(&mut Reader::request(Bytes::from_static(b"\0\x01\xff")), OLD).unwrap_err();
+        assert_eq!((error.kind(), error.position()), (DecodeErrorKind::NotUtf8, 3));
+    }
+
+    proptest! {
+        /// Whatever the bytes, reading ends with a value or an error inside of the frame.
+        #[test]
+        fn any_bytes_are_a_value_or_an_error(bytes: Vec<u8>, first_flexible in 0_i16..2, version in 0_i16..2) {
+            let len = bytes.len();
+            let version = Version::new(version, first_flexible);
+            let mut reader = Reader::request(bytes.into());
+            loop {
+                let read = Vec::<Option<Vec<Fat>>>::read(&mut reader, version);
+                prop_assert!(reader.position() <= len);
+                match read {
+                    Ok(_) => {}
+                    Err(error) => {
+                        prop_assert!(error.position() <= len);
+                        break;
+                    }
+                }
+            }
+        }
     }
 }

@@ -270,3 +270,60 @@ const fn uvarint_len(value: u32) -> usize {
 fn low_seven_bits(value: u32) -> u8 {
     u8::try_from(value & 0x7f).unwrap_or_default()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const OLD: Version = Version::new(0, i16::MAX);
+
+    #[test]
+    fn record_bytes_are_shared_and_holes_keep_their_place() {
+        let records = Bytes::from(vec![7_u8; 100]);
+        let mut writer = Writer::new();
+        writer.put_i8(1);
+        writer.put_records(&Records::from(records.clone()), OLD).unwrap();
+        writer.put_records(&Records::hole(9, 50), OLD).unwrap();
+        writer.put_records(&Records::from(Bytes::new()), OLD).unwrap();
+        writer.put_records(&Records::null(), OLD).unwrap();
+        let encoded = writer.finish();
+        assert_eq!(encoded.total_len(), 1 + 4 + 100 + 4 + 50 + 4 + 4);
+        let [Chunk::Bytes(head), Chunk::Bytes(shared), Chunk::Bytes(between), hole, Chunk::Bytes(tail)] =
+            encoded.chunks.as_slice()
+        else {
+            panic!("{encoded:?}");
+        };
+        assert_eq!(head[..], [1, 0, 0, 0, 100]);
+        assert_eq!(shared.as_ptr(), records.as_ptr(), "not a copy");
+        assert_eq!(between[..], [0, 0, 0, 50]);
+        assert_eq!(*hole, Chunk::Hole { token: 9, len: 50 });
+        assert_eq!(tail[..], [0, 0, 0, 0, 255, 255, 255, 255]);
+        assert_eq!(encoded.into_contiguous(), None);
+    }
+
+    #[test]
+    fn a_length_that_does_not_fit_is_refused() {
+        let too_long = usize::try_from(i16::MAX).unwrap() + 1;
+        let error = Writer::new().put_string_length(Some(too_long), OLD).unwrap_err();
+        assert_eq!(error.kind(), EncodeErrorKind::TooLong);
+        assert!(
+            Writer::new().put_string_length(Some(too_long), Version::new(0, 0)).is_ok(),
+            "compact is wider"
+        );
+        assert!(length_len(Some(1 << 31), OLD).is_err());
+        assert!(length_len(Some(1 << 31), Version::new(0, 0)).is_err());
+    }
+
+    #[test]
+    fn varints_are_as_long_as_said() {
+        for value in
+            [0, 1, 0x7f, 0x80, 0x3fff, 0x4000, 0x1f_ffff, 0x20_0000, 0x0fff_ffff, 0x1000_0000, u32::MAX]
+        {
+            let mut writer = Writer::new();
+            writer.put_uvarint(value);
+            let bytes = writer.finish().into_contiguous().unwrap();
+            assert_eq!(bytes.len(), uvarint_len(value), "{value}");
+            assert_eq!(super::super::Reader::request(bytes).uvarint(), Ok(value));
+        }
+    }
+}

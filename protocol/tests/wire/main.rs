@@ -1,8 +1,8 @@
 //! The codec against Kafka's own schemas and bytes, against values made from our schemas, and against hostile input.
 //!
 //! In reading order: `registry` (every message, type-erased), `json` (a second codec that reads schemas at run time),
-//! `schemas` (ours equal Kafka's), `vectors` and `captures` (bytes that Kafka and its clients wrote), `values` and
-//! `round_trip`. The data and its origin: `tests/data/kafka-4.3.1/ORIGIN.md`.
+//! `schemas` (ours equal Kafka's), `vectors` and `captures` (bytes that Kafka and its clients wrote), `values`,
+//! `round_trip`, `hostile` (bytes that lie). The data and its origin: `tests/data/kafka-4.3.1/ORIGIN.md`.
 
 #![expect(
     clippy::unwrap_used,
@@ -13,6 +13,7 @@
 
 mod captures;
 mod data;
+mod hostile;
 mod json;
 mod registry;
 mod round_trip;

@@ -17,8 +17,7 @@ fn random_values_survive_the_wire() {
                     | u64::try_from(version).unwrap() << 16
                     | u64::try_from(codec.schema.name.len()).unwrap();
                 let mut random = values::Random(seed);
-                let flexible = version >= codec.schema.first_flexible;
-                let value = values::random(codec.schema.body, version, flexible, &mut random);
+                let value = values::random_body(codec.schema, version, &mut random);
                 let sent = json::encode(codec.schema, version, &value);
                 let kept = json::encode(codec.schema, version, &values::known_part(&value));
                 let what = || {
@@ -69,7 +68,8 @@ fn a_value_without_a_place_is_refused_unless_it_may_be_dropped() {
             for other in codec.versions() {
                 // The outermost field that is missing decides: what is below it goes with it.
                 let Some(missing) = way.fields.iter().find(|field| !is_there(field, other)) else { continue };
-                let value = values::with_one_field(codec.schema.body, version, other, &way.indexes);
+                let leaf = |field: &FieldSchema| values::telling(field, version);
+                let value = values::with_one_field(codec.schema.body, version, other, &way.indexes, &leaf);
                 let bytes = json::encode(codec.schema, version, &value);
                 let what = format!("{}.{} from v{version} to v{other}", codec.schema.name, missing.name);
                 match codec.convert(bytes.into(), version, other) {

@@ -2,7 +2,7 @@
 //! single field is set.
 
 use crate::json::{self, UNKNOWN_TAGS};
-use mainstem_protocol::schema::{DefaultValue, FieldSchema, FieldType, StructSchema};
+use mainstem_protocol::schema::{DefaultValue, FieldSchema, FieldType, MessageSchema, StructSchema};
 use serde_json::{Map, Value, json};
 
 /// A source of numbers that is the same in every run (SplitMix64).
@@ -53,8 +53,13 @@ fn zero(ty: &FieldType, version: i16) -> Value {
     }
 }
 
+/// A random body of a message.
+pub(crate) fn random_body(schema: &MessageSchema, version: i16, random: &mut Random) -> Value {
+    self::random(schema.body, version, version >= schema.first_flexible, random)
+}
+
 /// Anything that the version can say. In flexible versions some structs carry tagged fields that nobody knows.
-pub(crate) fn random(schema: &StructSchema, version: i16, flexible: bool, random: &mut Random) -> Value {
+fn random(schema: &StructSchema, version: i16, flexible: bool, random: &mut Random) -> Value {
     let mut object = Map::new();
     for field in schema.fields.iter().filter(|field| field.is_in(version)) {
         if field.tag.is_some() && (!flexible || random.one_in(2)) {
@@ -164,23 +169,23 @@ pub(crate) fn ways(schema: &'static StructSchema) -> Vec<Way> {
     ways
 }
 
-/// A value of `version` in which the field at the end of `way` says something, and all others what their absence says,
-/// or at least nothing that `other_version` could not say.
+/// A value of `version` in which the field at the end of `way` is what `leaf` makes of it, and all others what their
+/// absence says, or at least nothing that `other_version` could not say.
 pub(crate) fn with_one_field(
     schema: &StructSchema,
     version: i16,
     other_version: i16,
     way: &[usize],
+    leaf: &dyn Fn(&FieldSchema) -> Value,
 ) -> Value {
     let mut object = Map::new();
     for (index, field) in schema.fields.iter().enumerate().filter(|(_, field)| field.is_in(version)) {
         let is_on_the_way = way.first() == Some(&index);
+        let below = |nested| with_one_field(nested, version, other_version, &way[1..], leaf);
         let value = match (is_on_the_way, way.len(), field.ty) {
-            (true, 1, ty) => something(&ty, version, &default(field, version)),
-            (true, _, FieldType::Struct(nested)) => with_one_field(nested, version, other_version, &way[1..]),
-            (true, _, FieldType::Array(FieldType::Struct(nested))) => {
-                json!([with_one_field(nested, version, other_version, &way[1..])])
-            }
+            (true, 1, _) => leaf(field),
+            (true, _, FieldType::Struct(nested)) => below(nested),
+            (true, _, FieldType::Array(FieldType::Struct(nested))) => json!([below(nested)]),
             (true, ..) => unreachable!("only structs have fields"),
             (false, ..) if field.tag.is_some() => continue,
             (false, ..) => {
@@ -196,6 +201,17 @@ pub(crate) fn with_one_field(
         object.insert(json::name(field), value);
     }
     Value::Object(object)
+}
+
+/// A value other than the one that the absence of the field stands for.
+pub(crate) fn telling(field: &FieldSchema, version: i16) -> Value {
+    something(&field.ty, version, &default(field, version))
+}
+
+/// An array of `count` elements, each as short as can be; `None` if the field is no array.
+pub(crate) fn dense(field: &FieldSchema, version: i16, count: usize) -> Option<Value> {
+    let FieldType::Array(element) = field.ty else { return None };
+    Some(Value::Array(vec![zero(element, version); count]))
 }
 
 /// A value other than `absent`.
@@ -216,7 +232,7 @@ fn something(ty: &FieldType, version: i16, absent: &Value) -> Value {
         FieldType::Struct(schema) => {
             let way: Vec<usize> =
                 schema.fields.iter().position(|field| field.is_in(version)).into_iter().collect();
-            with_one_field(schema, version, version, &way)
+            with_one_field(schema, version, version, &way, &|field| telling(field, version))
         }
     }
 }
