@@ -8,8 +8,8 @@ use super::{
     LeaderRecoveryState, MetadataDelta, MetadataImage, MetadataRecord, PartitionImage, ReplicaList,
     delta::Changes,
     record::{
-        BrokerRegistrationChange, Config, FeatureLevel, Partition, PartitionChange, ProducerIds,
-        RegisterBroker, RemoveTopic, Topic, UnregisterBroker,
+        BrokerRegistrationChange, Config, FeatureLevel, LEADER_UNCHANGED, Partition, PartitionChange,
+        ProducerIds, RegisterBroker, RemoveTopic, Topic, UnregisterBroker,
     },
 };
 use mainstem_protocol::model::{
@@ -26,6 +26,11 @@ pub struct EntryPosition {
     pub controller_epoch: u64,
     /// The node that wrote it.
     pub controller_id: BrokerId,
+}
+
+impl EntryPosition {
+    /// Before every entry.
+    pub(crate) const NONE: Self = Self { index: 0, controller_epoch: 0, controller_id: BrokerId::NONE };
 }
 
 /// A record that contradicts the image. The log cannot be trusted from here on.
@@ -90,16 +95,24 @@ impl MetadataImage {
         }
         let mut image = Self::clone(self);
         let mut changes = Changes::default();
-        image.index = position.index;
-        image.controller_epoch = position.controller_epoch;
-        image.controller_id = position.controller_id;
-        if !records.is_empty() {
-            image.last_record_index = position.index;
-        }
-        for record in records {
-            image.apply_one(position, record, &mut changes)?;
-        }
+        image.take(position, records, &mut changes)?;
         Ok(MetadataDelta::new(Arc::clone(self), Arc::new(image), changes))
+    }
+
+    /// Takes records in. After an error the image is half changed and must be thrown away.
+    pub(super) fn take(
+        &mut self,
+        position: EntryPosition,
+        records: &[MetadataRecord],
+        changes: &mut Changes,
+    ) -> Result<(), ApplyError> {
+        self.index = position.index;
+        self.controller_epoch = position.controller_epoch;
+        self.controller_id = position.controller_id;
+        if !records.is_empty() {
+            self.last_record_index = position.index;
+        }
+        records.iter().try_for_each(|record| self.apply_one(position, record, changes))
     }
 
     fn apply_one(
@@ -198,9 +211,11 @@ impl MetadataImage {
         let id = self.registered(record.broker_id, record.broker_epoch)?;
         if let Some(registration) = Arc::make_mut(&mut self.brokers).get_mut(&id) {
             let registration = Arc::make_mut(registration);
-            registration.fenced = record.fenced.unwrap_or(registration.fenced);
-            registration.in_controlled_shutdown =
-                record.in_controlled_shutdown.unwrap_or(registration.in_controlled_shutdown);
+            match record.fenced {
+                0 => {}
+                fenced => registration.fenced = 0 < fenced,
+            }
+            registration.in_controlled_shutdown |= record.in_controlled_shutdown != 0;
             if let Some(directories) = &record.log_dirs {
                 registration.directories.clone_from(directories);
                 registration.directories.sort_unstable();
@@ -222,8 +237,8 @@ impl MetadataImage {
         if id.is_none() {
             return Err(ApplyError::UnknownTopic(id));
         }
-        if self.topics.by_name(&record.name).is_some() || self.topics.by_id(id).is_some() {
-            return Err(ApplyError::TopicExists { name: record.name.clone(), id });
+        if self.topics.by_name(record.name.as_str()).is_some() || self.topics.by_id(id).is_some() {
+            return Err(ApplyError::TopicExists { name: record.name.to_string(), id });
         }
         self.topics.add(record.name.as_str().into(), id);
         changes.topics.insert(id);
@@ -280,8 +295,8 @@ impl MetadataImage {
             count,
         })?;
         partition.partition_epoch = PartitionEpoch(next("partition epoch", partition.partition_epoch.get())?);
-        if let Some(leader) = record.leader {
-            partition.leader = BrokerId(leader);
+        if record.leader != LEADER_UNCHANGED {
+            partition.leader = BrokerId(record.leader);
             partition.leader_epoch = LeaderEpoch(next("leader epoch", partition.leader_epoch.get())?);
         }
         set(&mut partition.in_sync_replicas, record.isr.as_deref());
@@ -290,8 +305,8 @@ impl MetadataImage {
         set(&mut partition.adding_replicas, record.adding_replicas.as_deref());
         set(&mut partition.eligible_leader_replicas, record.eligible_leader_replicas.as_deref());
         set(&mut partition.last_known_eligible_leader_replicas, record.last_known_elr.as_deref());
-        if let Some(state) = record.leader_recovery_state {
-            partition.leader_recovery_state = recovery_state(state)?;
+        if record.leader_recovery_state != -1 {
+            partition.leader_recovery_state = recovery_state(record.leader_recovery_state)?;
         }
         if let Some(directories) = &record.directories {
             partition.directories = directory_list(directories);
@@ -306,7 +321,7 @@ impl MetadataImage {
         let resource = ConfigResource { kind, name: record.resource_name.as_str().into() };
         match &record.value {
             Some(value) => self.configs.set(&resource, record.name.as_str().into(), value.as_str().into()),
-            None => self.configs.unset(&resource, &record.name),
+            None => self.configs.unset(&resource, record.name.as_str()),
         }
         changes.configs.insert(resource);
         Ok(())
@@ -422,7 +437,7 @@ mod tests {
     #[test]
     fn epochs_rise_with_a_partition_change() {
         let shrink = PartitionChange { topic_id: ORDERS, isr: Some(vec![]), ..PartitionChange::default() };
-        let elect = PartitionChange { topic_id: ORDERS, leader: Some(-1), ..PartitionChange::default() };
+        let elect = PartitionChange { topic_id: ORDERS, leader: -1, ..PartitionChange::default() };
         let image = orders();
         let image = Arc::clone(image.apply(at(2), &[shrink.into()]).unwrap().after());
         let image = Arc::clone(image.apply(at(3), &[elect.into()]).unwrap().after());
@@ -459,7 +474,7 @@ mod tests {
         let unfence = |epoch| BrokerRegistrationChange {
             broker_id: 1,
             broker_epoch: epoch,
-            fenced: Some(false),
+            fenced: -1,
             ..BrokerRegistrationChange::default()
         };
         assert_eq!(

@@ -160,13 +160,8 @@ mod tests {
             topic(3, "b"),
             partition(3, 0),
             partition(1, 2),
-            PartitionChange {
-                topic_id: id(1),
-                partition_id: 1,
-                leader: Some(4),
-                ..PartitionChange::default()
-            }
-            .into(),
+            PartitionChange { topic_id: id(1), partition_id: 1, leader: 4, ..PartitionChange::default() }
+                .into(),
             Config { resource_type: 2, resource_name: "a".into(), name: "k".into(), value: Some("v".into()) }
                 .into(),
             RegisterBroker { broker_id: 4, ..RegisterBroker::default() }.into(),

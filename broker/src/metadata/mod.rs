@@ -6,8 +6,10 @@
 //! the same image on every node. Nothing here does I/O or knows a clock.
 //!
 //! Reading order: [`image`] (what is known), [`topic`], [`broker`], [`config`] (its parts), [`ordered_map`] (why a
-//! change among 10,000 topics is cheap), [`record`] (what may change), [`apply`] (how), [`delta`] (what did change),
-//! [`publisher`] (who hears of it).
+//! change among 10,000 topics is cheap), [`record`] and [`entry`] (what may change, and how it is
+//! written down), [`apply`] (how), [`delta`] (what did change),
+//! [`publisher`] (who hears of it), `snapshot` (an
+//! image written down).
 //!
 //! Above: every floor of the broker. Below: nothing but the words of `mainstem-protocol`.
 
@@ -15,16 +17,20 @@ mod apply;
 mod broker;
 mod config;
 mod delta;
+mod entry;
 mod image;
 mod ordered_map;
 mod publisher;
 pub mod record;
+mod snapshot;
 mod topic;
 
 pub use apply::{ApplyError, EntryPosition};
 pub use broker::{BrokerRegistration, Endpoint, FeatureRange};
 pub use config::{ConfigResource, ConfigResourceKind, ConfigValues, ConfigsImage};
 pub use delta::{ChangedPartition, MetadataDelta};
+pub(crate) use entry::RecordLayout;
+pub use entry::{Proposal, RecordCodecError};
 pub use image::{FinishedRequest, MetadataImage};
 pub use ordered_map::OrderedMap;
 pub use publisher::MetadataPublisher;

@@ -1,0 +1,90 @@
+//! The metadata quorum: a replicated log of proposals, and the image that applying it gives.
+//!
+//! Everything above speaks to [`MetadataQuorum`] and does not know which consensus stands behind it. [`raft`] carries it
+//! out with openraft over two files of this voter, `raft.mainstem` and `snapshot.mainstem`.
+//!
+//! Reading order: [`types`], [`frame`] and [`layout`] (bytes on disk), [`log_file`], [`log_store`], [`snapshot_file`],
+//! [`state_machine`], [`network`], [`raft`] (all of it together), [`failure`] (how it ends).
+//!
+//! Above: `controller`. Below: `metadata`, `env`, storage's `Fs`.
+
+mod failure;
+mod frame;
+mod layout;
+mod log_file;
+mod log_store;
+mod network;
+mod raft;
+mod snapshot_file;
+mod state_machine;
+mod types;
+
+#[cfg(test)]
+mod tests;
+
+pub(crate) use failure::Failure;
+pub use log_file::LogFileError;
+pub use raft::StartError;
+pub(crate) use raft::{QuorumOptions, RaftQuorum, StartedQuorum};
+pub use types::{Applied, VoterId};
+
+use crate::metadata::Proposal;
+use std::{future::Future, sync::Arc};
+
+/// Why a proposal was not, or may not have been, applied.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum ProposeError {
+    /// Another voter leads, or nobody; surely not applied.
+    #[error("this node does not lead the metadata quorum; the leader is {leader:?}")]
+    NotLeader {
+        /// Who does, if known.
+        leader: Option<VoterId>,
+    },
+    /// The quorum of this node has failed; whether the proposal will be applied is unknown.
+    #[error("the metadata quorum of this node has failed: {0}")]
+    Failed(Arc<str>),
+}
+
+/// An entry that was applied here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct AppliedEntry {
+    /// Its index.
+    pub(crate) index: u64,
+    /// What became of it.
+    pub(crate) outcome: Applied,
+}
+
+/// The quorum as plain numbers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct QuorumStatus {
+    /// Term of the current leadership; rises with every election.
+    pub epoch: u64,
+    /// Who leads it.
+    pub leader: Option<VoterId>,
+    /// This voter.
+    pub voter: VoterId,
+    /// Last entry that is in this node's image.
+    pub applied_index: u64,
+    /// Last entry in this voter's log.
+    pub last_index: u64,
+    /// Last entry in the newest snapshot.
+    pub snapshot_index: u64,
+    /// Number of voters.
+    pub voters: usize,
+}
+
+/// A replicated log of proposals. Two implementations: openraft, and a scripted one in tests.
+pub(crate) trait MetadataQuorum: Send + Sync + 'static {
+    /// Proposes an entry and waits until it was applied on this node. Without a leader in reach this may take for ever:
+    /// the caller sets a deadline, after which the outcome is unknown.
+    fn propose(&self, proposal: Proposal) -> impl Future<Output = Result<AppliedEntry, ProposeError>> + Send;
+
+    /// Confirms with a majority that this node leads, and waits until everything committed before is applied here.
+    fn linearize(&self) -> impl Future<Output = Result<(), ProposeError>> + Send;
+
+    /// How it stands.
+    fn status(&self) -> QuorumStatus;
+
+    /// Stops taking part. Afterwards every file is closed and whole.
+    fn shutdown(&self) -> impl Future<Output = ()> + Send;
+}

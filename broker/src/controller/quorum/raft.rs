@@ -1,0 +1,223 @@
+//! The quorum by openraft: opens the files of this voter, catches up, leads if it is alone.
+//!
+//! Above: `controller`. Below: every other file of `quorum`.
+
+use super::{
+    AppliedEntry, Failure, MetadataQuorum, ProposeError, QuorumStatus,
+    log_file::{FILE_NAME, Identity, LogFile, LogFileError, LogState},
+    log_store::LogStore,
+    network::NoPeers,
+    snapshot_file,
+    state_machine::{SnapshotStore, StateMachine},
+    types::{TypeConfig, VoterId},
+};
+use crate::{
+    env::Tasks,
+    metadata::{MetadataDelta, MetadataImage, Proposal},
+};
+use mainstem_storage::fs::Fs;
+use openraft::{
+    BasicNode, Config, Raft, ServerState, SnapshotPolicy,
+    error::{CheckIsLeaderError, ClientWriteError, RaftError},
+};
+use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Duration};
+use tokio::sync::mpsc;
+
+/// Folder of the metadata log inside its directory, by Kafka's name.
+const FOLDER: &str = "__cluster_metadata-0";
+
+/// Deltas that wait for the publisher, at most.
+const DELTAS_MAX: usize = 16;
+
+/// Entries behind a snapshot that stay, so that a follower slightly behind needs no snapshot.
+const ENTRIES_KEPT: u64 = 1_000;
+
+/// What the quorum of this node needs to know.
+#[derive(Clone, Debug)]
+pub(crate) struct QuorumOptions {
+    /// The files.
+    pub(crate) fs: Arc<dyn Fs>,
+    /// `metadata.log.dir`.
+    pub(crate) directory: PathBuf,
+    /// Id of the cluster.
+    pub(crate) cluster_id: Arc<str>,
+    /// This voter.
+    pub(crate) voter: VoterId,
+    /// Where other voters would reach it, as `host:port`.
+    pub(crate) address: String,
+    /// Without a word from the leader for this long (up to twice as long) a voter stands for election.
+    pub(crate) election_timeout: Duration,
+    /// A snapshot is taken after so many entries.
+    pub(crate) snapshot_entries: u64,
+}
+
+/// Why the quorum could not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The files of this voter.
+    #[error(transparent)]
+    Files(#[from] LogFileError),
+    /// openraft refused.
+    #[error("the metadata quorum could not start: {0}")]
+    Raft(String),
+}
+
+/// openraft at work.
+pub(crate) struct RaftQuorum {
+    raft: Raft<TypeConfig>,
+    log: LogStore,
+    voter: VoterId,
+    failure: Failure,
+}
+
+/// A quorum and what it says.
+pub(crate) struct StartedQuorum {
+    pub(crate) quorum: RaftQuorum,
+    /// The image that the deltas start from.
+    pub(crate) image: Arc<MetadataImage>,
+    /// Every change from there on.
+    pub(crate) deltas: mpsc::Receiver<MetadataDelta>,
+    /// Told when this node must not go on.
+    pub(crate) failure: Failure,
+}
+
+impl RaftQuorum {
+    /// Opens the files, joins the quorum, and founds it if there is none. Returns before the image has caught up.
+    pub(crate) async fn start(options: QuorumOptions, tasks: Tasks) -> Result<StartedQuorum, StartError> {
+        let failure = Failure::new();
+        let folder = options.directory.join(FOLDER);
+        let (fs, identity) = (
+            Arc::clone(&options.fs),
+            Identity { cluster_id: Arc::clone(&options.cluster_id), voter: options.voter },
+        );
+        let opened = {
+            let folder = folder.clone();
+            tasks.blocking(move || open_files(fs, &folder, identity)).await
+        };
+        let (file, state, snapshot) = opened.map_err(|error| StartError::Raft(error.to_string()))??;
+
+        let (deltas_in, deltas) = mpsc::channel(DELTAS_MAX);
+        let log = LogStore::new(file, state, tasks.clone(), failure.clone());
+        let snapshots = SnapshotStore::new(Arc::clone(&options.fs), folder, tasks, failure.clone());
+        let machine = StateMachine::new(snapshot, &options.cluster_id, snapshots, deltas_in);
+        let image = machine.image();
+
+        let config = Arc::new(config(&options)?);
+        let raft = Raft::new(options.voter, config, NoPeers, log.clone(), machine).await.map_err(refused)?;
+        let quorum = Self { raft, log, voter: options.voter, failure: failure.clone() };
+        quorum.found_or_lead(&options.address).await?;
+        Ok(StartedQuorum { quorum, image, deltas, failure })
+    }
+
+    /// A log without entries becomes a quorum of one. A single voter leads at once: nobody else could.
+    async fn found_or_lead(&self, address: &str) -> Result<(), StartError> {
+        if !self.raft.is_initialized().await.map_err(refused)? {
+            let members = BTreeMap::from([(self.voter, BasicNode::new(address))]);
+            return self.raft.initialize(members).await.map_err(refused);
+        }
+        let (alone, leads) = {
+            let metrics = self.raft.metrics();
+            let metrics = metrics.borrow();
+            let voters: Vec<VoterId> = metrics.membership_config.voter_ids().collect();
+            (voters == [self.voter], metrics.state == ServerState::Leader)
+        };
+        if alone && !leads {
+            // It died between voting for itself and counting its vote.
+            self.raft.trigger().elect().await.map_err(refused)?;
+        }
+        Ok(())
+    }
+}
+
+type Opened = (LogFile, LogState, Option<(snapshot_file::SnapshotContent, bytes::Bytes)>);
+
+fn open_files(fs: Arc<dyn Fs>, folder: &std::path::Path, identity: Identity) -> Result<Opened, LogFileError> {
+    let (file, state) = LogFile::open(Arc::clone(&fs), folder, identity)?;
+    let snapshot = snapshot_file::load(fs.as_ref(), folder)?;
+    let covered = snapshot.as_ref().and_then(|(content, _)| content.last_log_id);
+    if covered < state.purged {
+        let path = folder.join(FILE_NAME);
+        let covered = covered.map_or_else(|| "nothing".to_owned(), |log_id| log_id.to_string());
+        let purged = state.purged.map_or_else(String::new, |log_id| log_id.to_string());
+        let reason =
+            format!("entries up to {purged} were purged, but the snapshot beside it holds {covered}");
+        return Err(LogFileError::Damaged { path, reason });
+    }
+    Ok((file, state, snapshot))
+}
+
+fn config(options: &QuorumOptions) -> Result<Config, StartError> {
+    let ms = |span: Duration| u64::try_from(span.as_millis()).unwrap_or(u64::MAX);
+    let election_ms = ms(options.election_timeout).max(1_500);
+    let config = Config {
+        cluster_name: options.cluster_id.to_string(),
+        election_timeout_min: election_ms,
+        election_timeout_max: election_ms.saturating_mul(2),
+        // The timeout of a message between voters is the heartbeat: it must outlast a slow fsync.
+        heartbeat_interval: (election_ms / 4).min(500),
+        snapshot_policy: SnapshotPolicy::LogsSinceLast(options.snapshot_entries),
+        max_in_snapshot_log_to_keep: ENTRIES_KEPT.min(options.snapshot_entries),
+        ..Config::default()
+    };
+    config.validate().map_err(refused)
+}
+
+fn refused(error: impl std::fmt::Display) -> StartError {
+    StartError::Raft(error.to_string())
+}
+
+impl MetadataQuorum for RaftQuorum {
+    async fn propose(&self, proposal: Proposal) -> Result<AppliedEntry, ProposeError> {
+        match self.raft.client_write(proposal).await {
+            Ok(written) => Ok(AppliedEntry { index: written.log_id.index, outcome: written.data }),
+            Err(RaftError::APIError(ClientWriteError::ForwardToLeader(to))) => {
+                Err(ProposeError::NotLeader { leader: to.leader_id })
+            }
+            Err(error) => Err(self.failed(&error)),
+        }
+    }
+
+    async fn linearize(&self) -> Result<(), ProposeError> {
+        match self.raft.ensure_linearizable().await {
+            Ok(_) => Ok(()),
+            Err(RaftError::APIError(CheckIsLeaderError::ForwardToLeader(to))) => {
+                Err(ProposeError::NotLeader { leader: to.leader_id })
+            }
+            Err(RaftError::APIError(CheckIsLeaderError::QuorumNotEnough(_))) => {
+                Err(ProposeError::NotLeader { leader: None })
+            }
+            Err(error @ RaftError::Fatal(_)) => Err(self.failed(&error)),
+        }
+    }
+
+    fn status(&self) -> QuorumStatus {
+        let metrics = self.raft.metrics();
+        let metrics = metrics.borrow();
+        let index = |log_id: Option<super::types::LogId>| log_id.map_or(0, |log_id| log_id.index);
+        QuorumStatus {
+            epoch: metrics.current_term,
+            leader: metrics.current_leader,
+            voter: self.voter,
+            applied_index: index(metrics.last_applied),
+            last_index: metrics.last_log_index.unwrap_or(0),
+            snapshot_index: index(metrics.snapshot),
+            voters: metrics.membership_config.voter_ids().count(),
+        }
+    }
+
+    async fn shutdown(&self) {
+        // An error means that the core has panicked, which it has logged itself.
+        let _ = self.raft.shutdown().await;
+        if self.failure.reason().is_none() {
+            // A failure is reported by the store; there is nothing more to do on the way out.
+            let _ = self.log.close().await;
+        }
+    }
+}
+
+impl RaftQuorum {
+    fn failed(&self, error: &impl std::fmt::Display) -> ProposeError {
+        self.failure.report(format!("{error}"));
+        ProposeError::Failed(self.failure.reason().unwrap_or_else(|| error.to_string().into()))
+    }
+}
