@@ -1,2 +1,32 @@
-//! stub while compiling
+//! The controller: the one place where the cluster's metadata is changed.
+//!
+//! A request is decided purely on the newest image ([`decide`]), proposed as one entry of a replicated log
+//! ([`quorum`]), applied by everyone, and answered once the rooms of this node have seen it. One node is a quorum of one:
+//! there is no second path.
+//!
+//! Reading order: [`request`] and [`error`] (what is asked and answered), [`decide`], [`proposer`] (decide, propose,
+//! apply), [`quorum`], [`handle`] (how others call), [`status`].
+//!
+//! Above: handlers, composition root. Below: `metadata`, `env`, storage's `Fs`.
+
+mod decide;
+mod error;
+mod handle;
+mod proposer;
 mod quorum;
+mod request;
+mod status;
+
+#[cfg(test)]
+mod tests;
+
+pub use decide::ConfigRules;
+pub use error::ApiError;
+pub use handle::{CallOptions, Controller, ControllerOptions};
+pub use quorum::{LogFileError, QuorumStatus, StartError, VoterId};
+pub use request::{
+    AllocateProducerIds, AlterConfigs, Alteration, AlteredResource, BrokerWish, ConfigChange,
+    CreatePartitions, CreateTopics, CreatedTopic, DeletedTopic, MorePartitions, NewAssignment, NewTopic,
+    ProducerIdBlock, RegisterBroker, TopicSelector,
+};
+pub use status::CommitStatistics;

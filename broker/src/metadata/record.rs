@@ -243,8 +243,12 @@ pub struct RequestAnswer {
     pub error_message: Option<WireStr>,
     /// The topic concerned, where there is one.
     pub topic_id: TopicId,
-    /// What was asked for, where it is a number: a producer id, a broker epoch.
+    /// Its name, or that of another resource.
+    pub name: WireStr,
+    /// What was asked for, where it is a number: partitions of a topic, a producer id.
     pub value: i64,
+    /// Replicas of each partition of a topic that was created.
+    pub replication_factor: i16,
 }
 
 macro_rules! records {

@@ -30,6 +30,7 @@ pub(crate) enum LayoutError {
 /// Whose log this is; the first frame of the file.
 #[derive(Clone, Debug, PartialEq, Eq, Message)]
 #[record(versions = 0..=0, flexible = 0)]
+#[expect(clippy::struct_field_names, reason = "three ids, named as everywhere")]
 pub(crate) struct IdentityLayout {
     pub(crate) cluster_id: WireStr,
     pub(crate) node_id: i32,

@@ -90,11 +90,6 @@ impl LogState {
         self.entries.back().map(|entry| entry.log_id).or(self.purged)
     }
 
-    /// Index of the first entry that is here.
-    pub(crate) fn first_index(&self) -> Option<u64> {
-        self.entries.front().map(|entry| entry.log_id.index)
-    }
-
     /// One step in the life of the log. Fails if it contradicts the steps before.
     pub(crate) fn step(&mut self, frame: Frame) -> Result<(), String> {
         match frame {

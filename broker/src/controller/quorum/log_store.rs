@@ -65,6 +65,7 @@ impl LogStore {
     }
 
     /// Takes a step that was made durable into memory.
+    #[expect(clippy::result_large_err, reason = "the error type is openraft's")]
     fn step(&self, frame: Frame) -> Result<(), StorageError> {
         let step = self.0.state.lock().step(frame);
         step.map_err(|reason| {

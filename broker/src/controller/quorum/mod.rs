@@ -25,8 +25,10 @@ mod tests;
 pub(crate) use failure::Failure;
 pub use log_file::LogFileError;
 pub use raft::StartError;
-pub(crate) use raft::{QuorumOptions, RaftQuorum, StartedQuorum};
-pub use types::{Applied, VoterId};
+pub(crate) use raft::{OpenedQuorum, QuorumOptions};
+pub(crate) use state_machine::Listeners;
+pub(crate) use types::Applied;
+pub use types::VoterId;
 
 use crate::metadata::Proposal;
 use std::{future::Future, sync::Arc};

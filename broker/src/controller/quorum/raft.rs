@@ -7,27 +7,29 @@ use super::{
     log_file::{FILE_NAME, Identity, LogFile, LogFileError, LogState},
     log_store::LogStore,
     network::NoPeers,
-    snapshot_file,
-    state_machine::{SnapshotStore, StateMachine},
+    snapshot_file::{self, SnapshotContent},
+    state_machine::{Listeners, SnapshotStore, StateMachine},
     types::{TypeConfig, VoterId},
 };
 use crate::{
     env::Tasks,
-    metadata::{MetadataDelta, MetadataImage, Proposal},
+    metadata::{MetadataImage, Proposal},
 };
+use bytes::Bytes;
 use mainstem_storage::fs::Fs;
 use openraft::{
     BasicNode, Config, Raft, ServerState, SnapshotPolicy,
     error::{CheckIsLeaderError, ClientWriteError, RaftError},
 };
-use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Duration};
-use tokio::sync::mpsc;
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 
 /// Folder of the metadata log inside its directory, by Kafka's name.
 const FOLDER: &str = "__cluster_metadata-0";
-
-/// Deltas that wait for the publisher, at most.
-const DELTAS_MAX: usize = 16;
 
 /// Entries behind a snapshot that stay, so that a follower slightly behind needs no snapshot.
 const ENTRIES_KEPT: u64 = 1_000;
@@ -70,69 +72,92 @@ pub(crate) struct RaftQuorum {
     failure: Failure,
 }
 
-/// A quorum and what it says.
-pub(crate) struct StartedQuorum {
-    pub(crate) quorum: RaftQuorum,
-    /// The image that the deltas start from.
-    pub(crate) image: Arc<MetadataImage>,
-    /// Every change from there on.
-    pub(crate) deltas: mpsc::Receiver<MetadataDelta>,
+/// The files of this voter, opened and checked.
+pub(crate) struct OpenedQuorum {
+    options: QuorumOptions,
+    tasks: Tasks,
+    file: LogFile,
+    state: LogState,
+    content: SnapshotContent,
+    snapshot: Option<Bytes>,
+    folder: PathBuf,
+    failure: Failure,
+}
+
+impl OpenedQuorum {
+    /// Opens the files; creates them for a new voter.
+    pub(crate) async fn open(options: QuorumOptions, tasks: Tasks) -> Result<Self, StartError> {
+        let folder = options.directory.join(FOLDER);
+        let identity = Identity { cluster_id: Arc::clone(&options.cluster_id), voter: options.voter };
+        let (fs, path) = (Arc::clone(&options.fs), folder.clone());
+        let opened = tasks.blocking(move || open_files(&fs, &path, identity)).await;
+        let (file, state, loaded) = opened.map_err(refused)??;
+        let (content, snapshot) = match loaded {
+            Some((content, bytes)) => (content, Some(bytes)),
+            None => (SnapshotContent::empty(&options.cluster_id), None),
+        };
+        Ok(Self { options, tasks, file, state, content, snapshot, folder, failure: Failure::new() })
+    }
+
+    /// The image that applying goes on from.
+    pub(crate) fn image(&self) -> Arc<MetadataImage> {
+        Arc::clone(&self.content.image)
+    }
+
     /// Told when this node must not go on.
-    pub(crate) failure: Failure,
+    pub(crate) fn failure(&self) -> Failure {
+        self.failure.clone()
+    }
+
+    /// Joins the quorum, or founds it if there is none. `listeners` must be listened to: entries are applied meanwhile.
+    /// A voter that is alone leads when this returns, and its image may still be catching up.
+    pub(crate) async fn start(self, listeners: Listeners) -> Result<RaftQuorum, StartError> {
+        let Self { options, tasks, file, state, content, snapshot, folder, failure } = self;
+        let log = LogStore::new(file, state, tasks.clone(), failure.clone());
+        let snapshots = SnapshotStore::new(Arc::clone(&options.fs), folder, tasks, failure.clone());
+        let machine = StateMachine::new((content, snapshot), snapshots, listeners);
+        let config = Arc::new(config(&options)?);
+        let raft = Raft::new(options.voter, config, NoPeers, log.clone(), machine).await.map_err(refused)?;
+        let quorum = RaftQuorum { raft, log, voter: options.voter, failure };
+        quorum.found_or_lead(&options.address).await?;
+        Ok(quorum)
+    }
 }
 
 impl RaftQuorum {
-    /// Opens the files, joins the quorum, and founds it if there is none. Returns before the image has caught up.
-    pub(crate) async fn start(options: QuorumOptions, tasks: Tasks) -> Result<StartedQuorum, StartError> {
-        let failure = Failure::new();
-        let folder = options.directory.join(FOLDER);
-        let (fs, identity) = (
-            Arc::clone(&options.fs),
-            Identity { cluster_id: Arc::clone(&options.cluster_id), voter: options.voter },
-        );
-        let opened = {
-            let folder = folder.clone();
-            tasks.blocking(move || open_files(fs, &folder, identity)).await
-        };
-        let (file, state, snapshot) = opened.map_err(|error| StartError::Raft(error.to_string()))??;
-
-        let (deltas_in, deltas) = mpsc::channel(DELTAS_MAX);
-        let log = LogStore::new(file, state, tasks.clone(), failure.clone());
-        let snapshots = SnapshotStore::new(Arc::clone(&options.fs), folder, tasks, failure.clone());
-        let machine = StateMachine::new(snapshot, &options.cluster_id, snapshots, deltas_in);
-        let image = machine.image();
-
-        let config = Arc::new(config(&options)?);
-        let raft = Raft::new(options.voter, config, NoPeers, log.clone(), machine).await.map_err(refused)?;
-        let quorum = Self { raft, log, voter: options.voter, failure: failure.clone() };
-        quorum.found_or_lead(&options.address).await?;
-        Ok(StartedQuorum { quorum, image, deltas, failure })
-    }
-
     /// A log without entries becomes a quorum of one. A single voter leads at once: nobody else could.
     async fn found_or_lead(&self, address: &str) -> Result<(), StartError> {
         if !self.raft.is_initialized().await.map_err(refused)? {
             let members = BTreeMap::from([(self.voter, BasicNode::new(address))]);
-            return self.raft.initialize(members).await.map_err(refused);
+            self.raft.initialize(members).await.map_err(refused)?;
         }
+        let mut metrics = self.raft.metrics();
         let (alone, leads) = {
-            let metrics = self.raft.metrics();
             let metrics = metrics.borrow();
             let voters: Vec<VoterId> = metrics.membership_config.voter_ids().collect();
             (voters == [self.voter], metrics.state == ServerState::Leader)
         };
-        if alone && !leads {
+        if !alone {
+            return Ok(());
+        }
+        if !leads {
             // It died between voting for itself and counting its vote.
             self.raft.trigger().elect().await.map_err(refused)?;
         }
-        Ok(())
+        tokio::select! {
+            led = metrics.wait_for(|metrics| metrics.state == ServerState::Leader) => {
+                led.map_err(refused)?;
+                Ok(())
+            }
+            reason = self.failure.failed() => Err(StartError::Raft(reason.to_string())),
+        }
     }
 }
 
-type Opened = (LogFile, LogState, Option<(snapshot_file::SnapshotContent, bytes::Bytes)>);
+type Opened = (LogFile, LogState, Option<(SnapshotContent, Bytes)>);
 
-fn open_files(fs: Arc<dyn Fs>, folder: &std::path::Path, identity: Identity) -> Result<Opened, LogFileError> {
-    let (file, state) = LogFile::open(Arc::clone(&fs), folder, identity)?;
+fn open_files(fs: &Arc<dyn Fs>, folder: &Path, identity: Identity) -> Result<Opened, LogFileError> {
+    let (file, state) = LogFile::open(Arc::clone(fs), folder, identity)?;
     let snapshot = snapshot_file::load(fs.as_ref(), folder)?;
     let covered = snapshot.as_ref().and_then(|(content, _)| content.last_log_id);
     if covered < state.purged {

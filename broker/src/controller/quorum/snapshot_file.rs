@@ -45,6 +45,15 @@ pub(crate) struct SnapshotContent {
 }
 
 impl SnapshotContent {
+    /// Before every entry.
+    pub(crate) fn empty(cluster_id: &Arc<str>) -> Self {
+        Self {
+            image: Arc::new(MetadataImage::empty(Arc::clone(cluster_id))),
+            last_log_id: None,
+            membership: StoredMembership::default(),
+        }
+    }
+
     /// The bytes of the file.
     pub(crate) fn encode(&self) -> Result<Bytes, LayoutError> {
         let point = |log_id: Option<&LogId>| log_id.map(LogIdLayout::new).transpose();

@@ -27,7 +27,7 @@ use std::{
     path::PathBuf,
     sync::Arc,
 };
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 
 type Meta = SnapshotMeta<super::types::VoterId, openraft::BasicNode>;
 
@@ -72,40 +72,37 @@ impl SnapshotStore {
 pub(crate) struct StateMachine {
     content: SnapshotContent,
     snapshots: SnapshotStore,
-    /// Every delta goes to the publisher, in order. The queue is short: a publisher that falls behind slows applying.
-    deltas: mpsc::Sender<MetadataDelta>,
+    listeners: Listeners,
+}
+
+/// Who hears of applied entries.
+pub(crate) struct Listeners {
+    /// The newest image, for decisions.
+    pub(crate) applied: watch::Sender<Arc<MetadataImage>>,
+    /// Every delta in order, for the publisher. The queue is short: a publisher that falls behind slows applying.
+    pub(crate) deltas: mpsc::Sender<MetadataDelta>,
+}
+
+impl Listeners {
+    async fn tell(&self, delta: MetadataDelta) {
+        self.applied.send_replace(Arc::clone(delta.after()));
+        // The receiver is gone only while the node stops.
+        let _ = self.deltas.send(delta).await;
+    }
 }
 
 impl StateMachine {
-    /// Starts at the newest snapshot, or at the empty image.
+    /// Starts at the newest snapshot with its bytes, or at the empty image.
     pub(crate) fn new(
-        loaded: Option<(SnapshotContent, Bytes)>,
-        cluster_id: &Arc<str>,
+        loaded: (SnapshotContent, Option<Bytes>),
         snapshots: SnapshotStore,
-        deltas: mpsc::Sender<MetadataDelta>,
+        listeners: Listeners,
     ) -> Self {
-        let content = match loaded {
-            Some((content, bytes)) => {
-                *snapshots.current.lock() = Some((meta_of(&content), bytes));
-                content
-            }
-            None => SnapshotContent {
-                image: Arc::new(MetadataImage::empty(Arc::clone(cluster_id))),
-                last_log_id: None,
-                membership: StoredMembership::default(),
-            },
-        };
-        Self { content, snapshots, deltas }
-    }
-
-    /// The image as it is now.
-    pub(crate) fn image(&self) -> Arc<MetadataImage> {
-        Arc::clone(&self.content.image)
-    }
-
-    /// Last entry in the image.
-    pub(crate) fn last_applied(&self) -> Option<LogId> {
-        self.content.last_log_id
+        let (content, bytes) = loaded;
+        if let Some(bytes) = bytes {
+            *snapshots.current.lock() = Some((meta_of(&content), bytes));
+        }
+        Self { content, snapshots, listeners }
     }
 
     async fn apply_entry(&mut self, entry: Entry) -> Result<Applied, ApplyError> {
@@ -133,8 +130,7 @@ impl StateMachine {
         }
         let delta = self.content.image.apply(position_of(log_id), records)?;
         self.content.image = Arc::clone(delta.after());
-        // The receiver is gone only while the node stops.
-        let _ = self.deltas.send(delta).await;
+        self.listeners.tell(delta).await;
         Ok(outcome)
     }
 }
@@ -233,10 +229,9 @@ impl RaftStateMachine<TypeConfig> for StateMachine {
         })?;
         let saved = self.snapshots.save(meta.clone(), bytes).await;
         saved.map_err(|error| StorageIOError::write_snapshot(Some(meta.signature()), &error))?;
-        let delta = MetadataDelta::between(self.image(), Arc::clone(&content.image));
+        let delta = MetadataDelta::between(Arc::clone(&self.content.image), Arc::clone(&content.image));
         self.content = content;
-        // The receiver is gone only while the node stops.
-        let _ = self.deltas.send(delta).await;
+        self.listeners.tell(delta).await;
         Ok(())
     }
 

@@ -4,22 +4,16 @@ use super::{
     failure::Failure,
     log_file::{Identity, LogFile},
     log_store::LogStore,
-    raft::{QuorumOptions, RaftQuorum, StartedQuorum},
-    snapshot_file,
-    state_machine::{SnapshotStore, StateMachine},
+    snapshot_file::SnapshotContent,
+    state_machine::{Listeners, SnapshotStore, StateMachine},
     types::{StorageError, TypeConfig, VoterId},
-    *,
 };
-use crate::{
-    env::Tasks,
-    metadata::{MetadataRecord, record::Topic},
-};
-use mainstem_protocol::model::TopicId;
+use crate::env::Tasks;
 use mainstem_storage::fs::{Fs, RealFs};
 use openraft::testing::{StoreBuilder, Suite};
-use std::{path::Path, time::Duration};
+use std::sync::Arc;
 use tempfile::TempDir;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 
 struct InFolder;
 
@@ -34,8 +28,11 @@ impl StoreBuilder<TypeConfig, LogStore, StateMachine, (TempDir, tokio::task::Joi
         let (file, state) = LogFile::open(Arc::clone(&fs), folder.path(), identity).unwrap();
         let log = LogStore::new(file, state, tasks.clone(), failure.clone());
         let (deltas_in, mut deltas) = mpsc::channel(1);
+        let content = SnapshotContent::empty(&"c".into());
+        let listeners =
+            Listeners { applied: watch::Sender::new(Arc::clone(&content.image)), deltas: deltas_in };
         let snapshots = SnapshotStore::new(fs, folder.path().to_owned(), tasks, failure);
-        let machine = StateMachine::new(None, &"c".into(), snapshots, deltas_in);
+        let machine = StateMachine::new((content, None), snapshots, listeners);
         #[expect(clippy::disallowed_methods, reason = "ends with the state machine of the test")]
         let drain = tokio::spawn(async move { while deltas.recv().await.is_some() {} });
         Ok(((folder, drain), log, machine))

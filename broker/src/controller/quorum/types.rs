@@ -30,7 +30,7 @@ impl fmt::Debug for VoterId {
 
 /// What became of an entry when it was applied. The same on every node.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Applied {
+pub(crate) enum Applied {
     /// Its records are in the image.
     Taken,
     /// Another entry with records had come between: nothing was changed, the requests are to be decided anew.

@@ -1,0 +1,298 @@
+//! The handle through which this node asks the controller, and how the controller starts.
+//!
+//! Every call has a deadline. When it has passed, the answer is REQUEST_TIMED_OUT and the outcome is *unknown*: the change
+//! may still happen. A caller that wants to try again safely names the request; the controller remembers its answer.
+//!
+//! Above: handlers and the composition root. Below: `proposer`.
+
+use super::{
+    AllocateProducerIds, AlterConfigs, ApiError, BrokerWish, ConfigRules, CreatePartitions, CreateTopics,
+    CreatedTopic, DeletedTopic, ProducerIdBlock, RegisterBroker, StartError, TopicSelector,
+    decide::{Surroundings, producer_ids::BLOCK_LEN},
+    proposer::{Answered, Command, Proposer},
+    quorum::{Failure, Listeners, MetadataQuorum, OpenedQuorum, QuorumOptions, QuorumStatus, VoterId},
+    request::{Done, ItemAnswer, Request},
+    status::{CommitStatistics, CommitTimes},
+};
+use crate::{
+    env::{Clock, Env, Moment, Tasks},
+    metadata::{MetadataDelta, MetadataPublisher, Proposal},
+};
+use mainstem_protocol::{
+    error::ErrorCode,
+    model::{BrokerEpoch, BrokerId, ProducerId, Uuid},
+};
+use mainstem_storage::fs::Fs;
+use std::{fmt, path::PathBuf, sync::Arc, time::Duration};
+use tokio::sync::{mpsc, oneshot, watch};
+
+/// Requests that wait to be decided, at most; more wait to be sent.
+const COMMANDS_MAX: usize = 1_024;
+
+/// Deltas that wait for the publisher, at most.
+const DELTAS_MAX: usize = 16;
+
+/// Raising features at the start takes one commit; a disk that needs longer is not fit to start on.
+const FEATURES_WAIT_MAX: Duration = Duration::from_mins(1);
+
+/// What the controller of a node needs to start.
+pub struct ControllerOptions {
+    /// Where its files are written.
+    pub fs: Arc<dyn Fs>,
+    /// `metadata.log.dir`.
+    pub metadata_log_dir: PathBuf,
+    /// Id of the cluster, as formatted.
+    pub cluster_id: Arc<str>,
+    /// This node.
+    pub node_id: BrokerId,
+    /// Id of `metadata_log_dir`, as formatted.
+    pub directory_id: Uuid,
+    /// Where other voters would reach this one, as `host:port`.
+    pub address: String,
+    /// `controller.quorum.election.timeout.ms`; at least 1.5 s are used.
+    pub election_timeout: Duration,
+    /// A snapshot is taken after so many entries.
+    pub snapshot_entries: u64,
+    /// What configurations may hold.
+    pub rules: Arc<dyn ConfigRules>,
+    /// Levels that features are raised to when this node leads; those of the newest version of a new cluster.
+    pub features: Vec<(Arc<str>, i16)>,
+}
+
+/// When an answer must be there, and how a retry is recognised.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CallOptions {
+    /// Afterwards the outcome is unknown.
+    pub deadline: Moment,
+    /// Chosen at random by the caller, the same for each retry.
+    pub request_id: Option<Uuid>,
+}
+
+/// A way to the controller. Cloning shares it.
+#[derive(Clone)]
+pub struct Controller {
+    commands: mpsc::Sender<Command>,
+    publisher: Arc<MetadataPublisher>,
+    clock: Clock,
+    failure: Failure,
+    status: Arc<dyn Fn() -> QuorumStatus + Send + Sync>,
+    commit_times: Arc<CommitTimes>,
+}
+
+impl Controller {
+    /// Starts the controller and waits until this node's image is as new as the log. Its tasks end with `env.tasks`.
+    pub async fn start(options: ControllerOptions, env: &Env) -> Result<Self, StartError> {
+        let quorum_options = QuorumOptions {
+            fs: options.fs,
+            directory: options.metadata_log_dir,
+            cluster_id: options.cluster_id,
+            voter: VoterId { node: options.node_id, directory: options.directory_id },
+            address: options.address,
+            election_timeout: options.election_timeout,
+            snapshot_entries: options.snapshot_entries,
+        };
+        let opened = OpenedQuorum::open(quorum_options, env.tasks.clone()).await?;
+        let (image, failure) = (opened.image(), opened.failure());
+        let publisher = Arc::new(MetadataPublisher::new(Arc::clone(&image)));
+        let (deltas_in, deltas) = mpsc::channel(DELTAS_MAX);
+        env.tasks.spawn("metadata-publisher", publish(Arc::clone(&publisher), deltas, env.tasks.clone()));
+        let (applied_in, applied) = watch::channel(image);
+        let quorum = Arc::new(opened.start(Listeners { applied: applied_in, deltas: deltas_in }).await?);
+        catch_up(quorum.as_ref(), &publisher).await?;
+
+        let (sender, commands) = mpsc::channel(COMMANDS_MAX);
+        let commit_times = Arc::new(CommitTimes::default());
+        let proposer = Proposer {
+            quorum: Arc::clone(&quorum),
+            applied,
+            publisher: Arc::clone(&publisher),
+            surroundings: Surroundings { random: env.random.clone(), rules: options.rules },
+            clock: env.clock.clone(),
+            tasks: env.tasks.clone(),
+            commit_times: Arc::clone(&commit_times),
+        };
+        env.tasks.spawn("controller", proposer.run(commands, env.tasks.stop_signal()));
+        let controller = Self {
+            commands: sender,
+            publisher,
+            clock: env.clock.clone(),
+            failure,
+            status: Arc::new(move || quorum.status()),
+            commit_times,
+        };
+        controller.raise_features(options.features).await?;
+        Ok(controller)
+    }
+
+    /// The images of this node.
+    pub fn publisher(&self) -> &Arc<MetadataPublisher> {
+        &self.publisher
+    }
+
+    /// Waits until the quorum of this node has failed, and says why. The process must end then.
+    pub async fn failed(&self) -> Arc<str> {
+        self.failure.failed().await
+    }
+
+    /// How the quorum stands.
+    pub fn status(&self) -> QuorumStatus {
+        (self.status)()
+    }
+
+    /// How long commits took.
+    pub fn commit_statistics(&self) -> CommitStatistics {
+        self.commit_times.read()
+    }
+
+    /// Creates topics; one answer for each, in order.
+    pub async fn create_topics(
+        &self,
+        request: CreateTopics,
+        options: CallOptions,
+    ) -> Vec<Result<CreatedTopic, ApiError>> {
+        let created = |done: Done| CreatedTopic {
+            topic_id: done.topic_id,
+            num_partitions: i32::try_from(done.value).unwrap_or(i32::MAX),
+            replication_factor: done.replication_factor,
+        };
+        map(self.call(Request::CreateTopics(request), options).await, created)
+    }
+
+    /// Deletes topics; one answer for each, in order.
+    pub async fn delete_topics(
+        &self,
+        topics: Vec<TopicSelector>,
+        options: CallOptions,
+    ) -> Vec<Result<DeletedTopic, ApiError>> {
+        let deleted = |done: Done| DeletedTopic { name: done.name, topic_id: done.topic_id };
+        map(self.call(Request::DeleteTopics(topics), options).await, deleted)
+    }
+
+    /// Gives topics more partitions; one answer for each, in order.
+    pub async fn create_partitions(
+        &self,
+        request: CreatePartitions,
+        options: CallOptions,
+    ) -> Vec<Result<(), ApiError>> {
+        map(self.call(Request::CreatePartitions(request), options).await, |_| ())
+    }
+
+    /// Changes configurations (AlterConfigs and IncrementalAlterConfigs); one answer for each resource, in order.
+    pub async fn alter_configs(
+        &self,
+        request: AlterConfigs,
+        options: CallOptions,
+    ) -> Vec<Result<(), ApiError>> {
+        map(self.call(Request::AlterConfigs(request), options).await, |_| ())
+    }
+
+    /// A block of producer ids that nobody else gets.
+    pub async fn allocate_producer_ids(
+        &self,
+        request: AllocateProducerIds,
+        options: CallOptions,
+    ) -> Result<ProducerIdBlock, ApiError> {
+        let done = self.call_one(Request::AllocateProducerIds(request), options).await?;
+        Ok(ProducerIdBlock { first: ProducerId(done.value), len: BLOCK_LEN })
+    }
+
+    /// Registers a broker and answers its epoch.
+    pub async fn register_broker(
+        &self,
+        request: RegisterBroker,
+        options: CallOptions,
+    ) -> Result<BrokerEpoch, ApiError> {
+        let (id, incarnation) = (request.id, request.incarnation_id);
+        let answered = self.send(Request::RegisterBroker(request), options).await?;
+        answered.items.into_iter().next().unwrap_or_else(lost)?;
+        match answered.image.broker(id) {
+            Some(broker) if broker.incarnation_id == incarnation => Ok(broker.epoch),
+            _ => Err(ApiError::new(
+                ErrorCode::StaleBrokerEpoch,
+                format!("Broker {id} has been registered anew."),
+            )),
+        }
+    }
+
+    /// Fences, unfences or relieves a registered broker.
+    pub async fn change_broker(
+        &self,
+        id: BrokerId,
+        epoch: BrokerEpoch,
+        wish: BrokerWish,
+        options: CallOptions,
+    ) -> Result<(), ApiError> {
+        self.call_one(Request::ChangeBroker { id, epoch, wish }, options).await.map(|_| ())
+    }
+
+    async fn raise_features(&self, features: Vec<(Arc<str>, i16)>) -> Result<(), StartError> {
+        let deadline = self.clock.now().after(FEATURES_WAIT_MAX);
+        let raised =
+            self.call_one(Request::RaiseFeatures(features), CallOptions { deadline, request_id: None }).await;
+        raised.map(|_| ()).map_err(|error| StartError::Raft(error.to_string()))
+    }
+
+    async fn call_one(&self, request: Request, options: CallOptions) -> ItemAnswer {
+        self.call(request, options).await.into_iter().next().unwrap_or_else(lost)
+    }
+
+    /// One answer for each item, whatever happens.
+    async fn call(&self, request: Request, options: CallOptions) -> Vec<ItemAnswer> {
+        let items = request.items();
+        match self.send(request, options).await {
+            Ok(answered) => answered.items,
+            Err(error) => vec![Err(error); items],
+        }
+    }
+
+    async fn send(&self, request: Request, options: CallOptions) -> Result<Answered, ApiError> {
+        let (answer, answered) = oneshot::channel();
+        let command = Command { request, request_id: options.request_id, answer };
+        let round_trip = async {
+            self.commands.send(command).await.map_err(|_| gone())?;
+            answered.await.map_err(|_| gone())
+        };
+        self.clock.before(options.deadline, round_trip).await.unwrap_or_else(|| {
+            let message = "The controller has not answered in time; whether the change happens is unknown.";
+            Err(ApiError::new(ErrorCode::RequestTimedOut, message))
+        })
+    }
+}
+
+/// Hands deltas to the publisher, one by one, where listeners may block.
+async fn publish(publisher: Arc<MetadataPublisher>, mut deltas: mpsc::Receiver<MetadataDelta>, tasks: Tasks) {
+    // Ends when the quorum has stopped, which drops the other end.
+    while let Some(delta) = deltas.recv().await {
+        let publisher = Arc::clone(&publisher);
+        if tasks.blocking(move || publisher.publish(&delta)).await.is_err() {
+            return;
+        }
+    }
+}
+
+/// Writes an entry of this run and waits until it is published: then everything committed before is, too. A leader that
+/// goes on in its old term after a restart has committed nothing yet that would prove that.
+async fn catch_up(quorum: &impl MetadataQuorum, publisher: &MetadataPublisher) -> Result<(), StartError> {
+    let blank = Proposal { decided_at: 0, records: Arc::default() };
+    let entry = quorum.propose(blank).await.map_err(|error| StartError::Raft(error.to_string()))?;
+    publisher.wait_for(entry.index).await;
+    Ok(())
+}
+
+fn map<T>(answers: Vec<ItemAnswer>, done: impl Fn(Done) -> T) -> Vec<Result<T, ApiError>> {
+    answers.into_iter().map(|answer| answer.map(&done)).collect()
+}
+
+fn gone() -> ApiError {
+    ApiError::new(ErrorCode::NotController, "The controller of this node has stopped.")
+}
+
+fn lost<T>() -> Result<T, ApiError> {
+    Err(ApiError::new(ErrorCode::UnknownServerError, "The request has no answer."))
+}
+
+impl fmt::Debug for Controller {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Controller").field("status", &self.status()).finish_non_exhaustive()
+    }
+}
