@@ -53,7 +53,6 @@ impl Published {
     }
 
     /// Moves the end. The caller keeps promises 2 and 3: it has written everything below `len`.
-    #[cfg_attr(not(test), expect(dead_code, reason = "called by the append path"))]
     pub(crate) fn set(&self, len: u64) {
         self.0.store(len, Ordering::Release);
     }

@@ -123,7 +123,7 @@ pub trait File: Send + Sync + fmt::Debug {
     fn raw_fd(&self) -> Option<BorrowedFd<'_>>;
 }
 
-impl dyn File {
+impl dyn File + '_ {
     /// Fills the whole buffer, or fails with [`io::ErrorKind::UnexpectedEof`].
     pub fn read_exact_at(&self, buffer: &mut [u8], position: u64) -> io::Result<()> {
         let mut done = 0;
