@@ -1,0 +1,5 @@
+//! The consumer.
+
+mod options;
+
+pub use options::{ConsumerOptions, IsolationLevel, OffsetReset};

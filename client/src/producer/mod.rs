@@ -1,0 +1,5 @@
+//! The producer.
+
+mod options;
+
+pub use options::{Acks, Partitioner, ProducerOptions};
