@@ -29,7 +29,7 @@ pub use epoch_cache::{EpochEndOffset, EpochEntry};
 pub use error::{AppendError, Damage, IoFailure, OpenError, ReadError, StorageError};
 pub use log::{AppendContext, Appended, FileSlice, Log, LogOffsets, LogRead, ReadBound, TimestampedOffset};
 pub use mmap::{Published, View};
-pub use producer_state::{AppendOrigin, ProducerError, VerificationGuard};
+pub use producer_state::{AppendOrigin, ProducerEntry, ProducerError, VerificationGuard};
 pub use recovery::{Finding, Recovery};
 pub use segment::{HandleUsage, Handles};
 pub use txn_index::AbortedTxn;

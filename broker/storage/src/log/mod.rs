@@ -3,7 +3,7 @@
 //! Above: the broker's partition (leader or follower), and the log directory, which opens, flushes and deletes logs. Below:
 //! [`crate::segment`], [`crate::producer_state`], [`crate::epoch_cache`].
 //!
-//! In reading order: `offsets` (what readers see), `writer` (what the append lock guards), `append`, `roll`, `flush`, `read`
+//! In reading order: `offsets` (what readers see), `writer` (what the append lock guards), `append`, `producers`, `roll`, `flush`, `read`
 //! with `slice`, `timestamps`, `watermark`, `epoch`, `retain`, `close`.
 //!
 //! Locks, in the order in which they may be taken: presence, start, flush, append, bounds. Readers take none of them. The append lock is held
@@ -15,6 +15,7 @@ mod epoch;
 mod flush;
 pub(crate) mod marker;
 pub(crate) mod offsets;
+mod producers;
 mod read;
 mod retain;
 mod roll;
@@ -193,6 +194,12 @@ impl Log {
             presence: RwLock::new(Presence::Here),
         });
         if log.damage.get().is_none() {
+            let mut writer = log.writer.lock();
+            // Recovery may have made the active segment's indexes in memory: go on from what they know.
+            if !writer.active.is_sealed() {
+                Self::load_active_times(&mut writer)?;
+            }
+            drop(writer);
             log.set_high_watermark(high_watermark)?;
         }
         Ok(log)

@@ -438,3 +438,18 @@ fn a_deleted_log_leaves_its_name_free_and_its_readers_alone() {
         "the old bound is forgotten"
     );
 }
+
+/// After a scan the greatest timestamp so far must not be forgotten by the next, older batch.
+#[test]
+fn an_older_batch_after_an_unclean_start_does_not_hide_a_younger_one() {
+    let dir = tempfile::tempdir().unwrap();
+    let directory = LogDirectory::open(options(dir.path())).unwrap();
+    open(&directory, LogConfig::default()).append_as_leader(&batch_at(&[50]), &context()).unwrap();
+    drop(directory);
+    let directory = LogDirectory::open(options(dir.path())).unwrap();
+    let log = open(&directory, LogConfig::default());
+    assert_eq!(log.recovery().finding, Finding::Intact);
+    log.append_as_leader(&batch_at(&[10]), &context()).unwrap();
+    assert_eq!(log.offset_for_timestamp(Timestamp(20)).unwrap().unwrap().offset, Offset(0));
+    assert_eq!(log.max_timestamp_record().unwrap().unwrap().timestamp, Timestamp(50));
+}
