@@ -7,7 +7,7 @@ use mainstem_protocol::{
     schema::{DefaultValue, FieldSchema, FieldType, MessageSchema, Role, StructSchema},
 };
 use serde_json::{Map, Value};
-use std::fmt::Write;
+use std::{fmt::Write, path::Path};
 
 /// Versions of Kafka's that we leave out on purpose.
 const LEFT_OUT: &[(&str, i16, &str)] = &[
@@ -33,6 +33,30 @@ fn error_codes_are_kafkas() {
         assert_eq!(ours.name(), row["name"], "{code}");
         assert_eq!(ours.is_retriable(), row["retriable"], "{code}");
     }
+}
+
+/// No message is forgotten: every struct with an `api` or `record` attribute below `src` is in the list.
+#[test]
+fn every_message_of_the_sources_is_listed() {
+    let mut missing = Vec::new();
+    let mut folders = vec![Path::new(env!("CARGO_MANIFEST_DIR")).join("src")];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+                continue;
+            }
+            let text = std::fs::read_to_string(&path).unwrap();
+            for below in text.split("\n#[api(").skip(1).chain(text.split("\n#[record(").skip(1)) {
+                let name = below.split("pub struct ").nth(1).and_then(|rest| rest.split(' ').next()).unwrap();
+                if registry::find(name).is_none() {
+                    missing.push(format!("{name} ({})", path.display()));
+                }
+            }
+        }
+    }
+    assert!(missing.is_empty(), "{missing:#?}");
 }
 
 fn check(file: &str) {
