@@ -1,8 +1,10 @@
-//! `N.producers`, ours beside `N.snapshot`: the up to four older batches of each producer that Kafka's format has no room
-//! for, so that a retry is recognised after a restart as far back as before it.
+//! `N.producers`, ours beside `N.snapshot`: what Kafka's format has no room for, so that a retry is recognised after a restart
+//! as far back as before it, and answered with the same timestamp.
 //!
 //! Above: sealing, clean shutdown, recovery. Below: nothing. No I/O. Without it, or if it belongs to another snapshot, one
-//! batch per producer is known, as in Kafka. Content of the [frame](crate::format) `MSPR`, version 0, big-endian:
+//! batch per producer is known, as in Kafka. A producer stands in it if it has more than one batch, or if a marker has come
+//! after its batch: the snapshot has one timestamp for both. Content of the [frame](crate::format) `MSPR`, version 0,
+//! big-endian:
 //!
 //! ```text
 //!  at  size
@@ -10,15 +12,15 @@
 //!   8    4   checksum of the snapshot
 //!  12    4   number of producers, each
 //!            0   8   producer id
-//!            8   1   number of batches, 1 to 4, oldest first, each
+//!            8   1   number of batches, 1 to 5, oldest first, the last one that of the snapshot, each
 //!                    0   4   last sequence
 //!                    4   8   last offset
 //!                   12   4   last offset minus first offset
 //!                   16   8   max timestamp
 //! ```
 
-use super::{AppendedBatch, BATCHES_KEPT, ProducerStates};
-use crate::format::{FormatError, open_frame, put_count, seal_frame};
+use super::{AppendedBatch, BATCHES_KEPT, ProducerEntry, ProducerStates};
+use crate::format::{Fields, FormatError, open_frame, put_count, seal_frame};
 use mainstem_protocol::model::{Offset, ProducerId, Timestamp};
 use std::collections::VecDeque;
 
@@ -26,9 +28,9 @@ const KIND: [u8; 4] = *b"MSPR";
 const VERSION: i16 = 0;
 const BATCH_LEN: usize = 24;
 
-/// The content of the file, or `None` if no producer has more batches than the snapshot holds.
+/// The content of the file, or `None` if the snapshot says it all.
 pub fn to_bytes(states: &ProducerStates, end_offset: Offset, snapshot_checksum: u32) -> Option<Vec<u8>> {
-    let deeper: Vec<_> = states.entries().filter(|(_, entry)| 1 < entry.batches.len()).collect();
+    let deeper: Vec<_> = states.entries().filter(|(_, entry)| exceeds_snapshot(entry)).collect();
     if deeper.is_empty() {
         return None;
     }
@@ -37,10 +39,9 @@ pub fn to_bytes(states: &ProducerStates, end_offset: Offset, snapshot_checksum: 
     content.extend_from_slice(&snapshot_checksum.to_be_bytes());
     put_count(&mut content, deeper.len());
     for (id, entry) in deeper {
-        let older = entry.batches.len() - 1;
         content.extend_from_slice(&id.0.to_be_bytes());
-        content.push(u8::try_from(older).unwrap_or(u8::MAX));
-        for batch in entry.batches.iter().take(older) {
+        content.push(u8::try_from(entry.batches.len()).unwrap_or(u8::MAX));
+        for batch in &entry.batches {
             content.extend_from_slice(&batch.last_sequence.to_be_bytes());
             content.extend_from_slice(&batch.last_offset.0.to_be_bytes());
             content.extend_from_slice(&batch.offset_delta.to_be_bytes());
@@ -50,8 +51,12 @@ pub fn to_bytes(states: &ProducerStates, end_offset: Offset, snapshot_checksum: 
     Some(seal_frame(KIND, VERSION, &content))
 }
 
-/// Adds the older batches to producers that were read from the snapshot of `end_offset` with this checksum. Changes
-/// nothing unless the whole file is sound and belongs to that snapshot.
+fn exceeds_snapshot(entry: &ProducerEntry) -> bool {
+    1 < entry.batches.len() || entry.last_batch().is_some_and(|last| last.timestamp != entry.last_timestamp)
+}
+
+/// Completes producers that were read from the snapshot of `end_offset` with this checksum. Changes nothing unless the whole
+/// file is sound and belongs to that snapshot.
 pub fn extend(
     states: &mut ProducerStates,
     bytes: &[u8],
@@ -66,32 +71,43 @@ pub fn extend(
     let mut found = Vec::new();
     for _ in 0..count {
         let id = ProducerId(fields.i64("producer id")?);
-        let batches = usize::from(fields.u8("number of batches")?);
-        if batches == 0 || BATCHES_KEPT <= batches {
-            return Err(FormatError::malformed("number of batches of a producer"));
+        let batches = read_batches(&mut fields)?;
+        let of_snapshot = states.get(id).and_then(ProducerEntry::last_batch);
+        let is_same = |a: &AppendedBatch, b: &AppendedBatch| {
+            (a.last_sequence, a.last_offset, a.offset_delta)
+                == (b.last_sequence, b.last_offset, b.offset_delta)
+        };
+        match (of_snapshot, batches.back()) {
+            (Some(known), Some(newest)) if is_same(known, newest) => found.push((id, batches)),
+            _ => return Err(FormatError::malformed("batches that do not lead up to the snapshot")),
         }
-        let mut older = VecDeque::new();
-        for _ in 0..batches {
-            older.push_back(AppendedBatch {
-                last_sequence: fields.i32("last sequence")?,
-                last_offset: Offset(fields.i64("last offset")?),
-                offset_delta: fields.i32("offset delta")?,
-                timestamp: Timestamp(fields.i64("timestamp")?),
-            });
-        }
-        let newest = states.get(id).and_then(|entry| entry.last_batch());
-        let rises = older.iter().chain(newest).is_sorted_by(|a, b| a.last_offset < b.last_offset);
-        if newest.is_none() || !rises || older.iter().any(|batch| batch.offset_delta < 0) {
-            return Err(FormatError::malformed("batches that do not lead up to the snapshot"));
-        }
-        found.push((id, older));
     }
     fields.end()?;
-    for (id, mut older) in found {
+    for (id, batches) in found {
         if let Some(entry) = states.producers.get_mut(&id) {
-            older.extend(entry.batches.back());
-            entry.batches = older;
+            entry.batches = batches;
         }
     }
     Ok(())
+}
+
+fn read_batches(fields: &mut Fields<'_>) -> Result<VecDeque<AppendedBatch>, FormatError> {
+    let count = usize::from(fields.u8("number of batches")?);
+    if BATCHES_KEPT < count {
+        return Err(FormatError::malformed("number of batches of a producer"));
+    }
+    let mut batches = VecDeque::new();
+    for _ in 0..count {
+        batches.push_back(AppendedBatch {
+            last_sequence: fields.i32("last sequence")?,
+            last_offset: Offset(fields.i64("last offset")?),
+            offset_delta: fields.i32("offset delta")?,
+            timestamp: Timestamp(fields.i64("timestamp")?),
+        });
+    }
+    let rises = batches.iter().is_sorted_by(|a, b| a.last_offset < b.last_offset);
+    if !rises || batches.iter().any(|batch| batch.offset_delta < 0) {
+        return Err(FormatError::malformed("batches that do not rise"));
+    }
+    Ok(batches)
 }

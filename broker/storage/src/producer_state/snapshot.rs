@@ -1,7 +1,7 @@
 //! `N.snapshot`, Kafka's file of the producers of a log up to, not including, offset N.
 //!
-//! Above: sealing, clean shutdown, recovery. Below: nothing. No I/O. It holds the last batch of each producer; the four
-//! before it are in the [sidecar](super::sidecar). Big-endian:
+//! Above: sealing, clean shutdown, recovery. Below: nothing. No I/O. It holds the last batch of each producer; those before it
+//! are in the [sidecar](super::sidecar). Big-endian:
 //!
 //! ```text
 //!  at  size

@@ -4,6 +4,9 @@ use super::*;
 use mainstem_protocol::model::LeaderEpoch;
 use proptest::prelude::*;
 
+/// Stands for the time of the append.
+const NOW: Timestamp = Timestamp(-7);
+
 /// A batch of `count` records of producer 7.
 fn batch(epoch: i16, sequence: i32, count: i32) -> BatchHeader {
     BatchHeader {
@@ -14,7 +17,7 @@ fn batch(epoch: i16, sequence: i32, count: i32) -> BatchHeader {
         attributes: 0,
         last_offset_delta: count - 1,
         base_timestamp: Timestamp(1000),
-        max_timestamp: Timestamp(1000),
+        max_timestamp: NOW,
         producer_id: ProducerId(7),
         producer_epoch: ProducerEpoch(epoch),
         base_sequence: sequence,
@@ -43,7 +46,10 @@ struct Log {
 
 impl Log {
     fn placed(&mut self, header: BatchHeader) -> BatchHeader {
-        let placed = BatchHeader { base_offset: Offset(self.end), ..header };
+        // Time passes with the offsets, except where a test says otherwise.
+        let max_timestamp =
+            if header.max_timestamp == NOW { Timestamp(1000 + self.end) } else { header.max_timestamp };
+        let placed = BatchHeader { base_offset: Offset(self.end), max_timestamp, ..header };
         self.end = placed.next_offset().0;
         placed
     }
@@ -237,7 +243,7 @@ fn producers_expire_but_never_inside_a_transaction() {
     log.append(BatchHeader { producer_id: ProducerId(8), ..transactional(0, 0, 1) });
     log.states.expire(Timestamp(1099), 100);
     assert_eq!(log.states.len(), 2);
-    log.states.expire(Timestamp(1100), 100);
+    log.states.expire(Timestamp(1200), 100);
     assert!(log.states.get(ProducerId(7)).is_none());
     assert!(log.states.has_open_transaction(ProducerId(8)));
 }
