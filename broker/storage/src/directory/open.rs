@@ -65,6 +65,9 @@ impl LogDirectory {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
             created => created.or_failure("create", &path)?,
         }
+        // Also if it was there: the run that created it may have ended before this.
+        let parent = path.parent().unwrap_or(Path::new("."));
+        fs.sync_dir(parent).or_failure("sync", parent)?;
         let lock = match fs.lock(&path.join(".lock")) {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Err(OpenError::Locked(path)),
             locked => locked.or_failure("lock", &path)?,
@@ -174,7 +177,6 @@ impl LogDirectory {
             clean: self.checkpoints.clean.as_ref().and_then(|marker| marker.logs.get(partition)).copied(),
             bound: self.checkpoints.bounds.logs.get(partition).copied(),
             log_start: self.core.recorded_log_start(partition),
-            distrust_cache: false,
         }
     }
 }

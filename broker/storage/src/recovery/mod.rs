@@ -38,8 +38,6 @@ pub(crate) struct Known {
     pub(crate) bound: Option<DurableBound>,
     /// The log start offset, if it was ever moved.
     pub(crate) log_start: Option<Offset>,
-    /// The last run ended with an I/O error: cached pages may be clean and wrong.
-    pub(crate) distrust_cache: bool,
 }
 
 /// What opening a log found and did.
@@ -93,7 +91,7 @@ fn open_clean(
     clean: &CleanLog,
 ) -> Result<Option<Recovered>, StorageError> {
     let log_end = clean.log_end_offset;
-    let Some(epochs) = load_epochs(home)? else { return Ok(None) };
+    let Some(epochs) = load_epochs(home, folder)? else { return Ok(None) };
     let Some(producers) = load_producers(home, log_end)? else { return Ok(None) };
     let segments: Vec<_> =
         folder.segments.iter().map(|(base, len)| existing(home, *base, *len, config)).collect();
@@ -152,11 +150,14 @@ fn log_start(known: &Known, segments: &[Arc<Segment>], log_end: Offset) -> Offse
     known.log_start.unwrap_or(first).max(first).min(log_end.max(first))
 }
 
-/// The table of epochs; `None` if the file is missing or not understood.
-fn load_epochs(home: &Home) -> Result<Option<EpochCache>, IoFailure> {
+/// The table of epochs; `None` if the file is missing or not understood, or says that nobody ever led a log with records.
+fn load_epochs(home: &Home, folder: &Folder) -> Result<Option<EpochCache>, IoFailure> {
     let path = home.dir.join(EPOCH_FILE);
+    let has_records = folder.segments.iter().any(|(_, len)| *len != 0);
     match fs::read_small(&*home.fs, &path, SMALL_FILE_MAX) {
-        Ok(bytes) => Ok(EpochCache::parse(&bytes).ok()),
+        Ok(bytes) => {
+            Ok(EpochCache::parse(&bytes).ok().filter(|epochs| !has_records || epochs.latest().is_some()))
+        }
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(error).or_failure("read", &path),
     }

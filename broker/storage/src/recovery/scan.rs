@@ -4,7 +4,7 @@
 //! copied first, the segment is cut and synced, later segments and sidecars go, and at last the epoch file is replaced.
 
 use super::{
-    Finding, Known, Recovered, Recovery, existing,
+    Finding, Known, Recovered, Recovery, SMALL_FILE_MAX, existing,
     folder::Folder,
     load_epochs, load_producers, log_start,
     rebuild::Rebuild,
@@ -16,9 +16,10 @@ use crate::{
     config::LogConfig,
     epoch_cache::EpochCache,
     error::{Context, Damage, IoFailure, StorageError},
-    fs::{File, OpenMode, replace_small},
+    fs::{File, OpenMode, read_small, replace_small},
     log::{EPOCH_FILE, IndexFiles, ProducerFiles, writer::LastBatch},
     producer_state::ProducerStates,
+    seal::Seal,
     segment::{BatchAt, FileKind, Home, Segment},
 };
 use mainstem_protocol::model::{LeaderEpoch, Offset};
@@ -35,13 +36,13 @@ pub(super) fn open_unclean(
     known: &Known,
 ) -> Result<Recovered, StorageError> {
     if folder.segments.is_empty() {
-        return open_without_segments(home, config, known);
+        return open_without_segments(home, config, folder, known);
     }
     let bound = match place_bound(home, folder, known) {
         Ok(bound) => bound,
         Err(damage) => return Ok(damaged(home, config, folder, known, damage)),
     };
-    let stored_epochs = load_epochs(home)?;
+    let stored_epochs = load_epochs(home, folder)?;
     let (mut producers, replay_from) = best_snapshot(home, folder, bound.segment_base)?;
     let first = folder.segments.first().map_or(Offset::ZERO, |(base, _)| *base);
     // Producers need what follows their snapshot, a lost epoch table needs everything.
@@ -53,7 +54,6 @@ pub(super) fn open_unclean(
         home,
         config,
         bound,
-        distrust_cache: known.distrust_cache,
         table: stored_epochs.clone().unwrap_or_default(),
         epochs: stored_epochs.unwrap_or_default(),
         producers,
@@ -69,6 +69,7 @@ pub(super) fn open_unclean(
 fn open_without_segments(
     home: &Arc<Home>,
     config: &LogConfig,
+    folder: &Folder,
     known: &Known,
 ) -> Result<Recovered, StorageError> {
     let start = known.log_start.unwrap_or(Offset::ZERO);
@@ -91,7 +92,7 @@ fn open_without_segments(
         log_start: base,
         log_end: base,
         producers: ProducerStates::new(),
-        epochs: load_epochs(home)?.unwrap_or_default(),
+        epochs: load_epochs(home, folder)?.unwrap_or_default(),
         last_batch: LastBatch::NONE,
         damage,
         report: Recovery { finding, bytes_read: 0, bytes_cut: 0 },
@@ -173,7 +174,6 @@ struct Scan<'a> {
     home: &'a Arc<Home>,
     config: &'a LogConfig,
     bound: DurableBound,
-    distrust_cache: bool,
     /// The epochs as the file has them: batches are checked against it.
     table: EpochCache,
     /// The same, plus what the batches show.
@@ -203,6 +203,9 @@ impl Scan<'_> {
         for (at, (base, len)) in folder.segments.iter().copied().enumerate() {
             let end = folder.segments.get(at + 1).map(|(next, _)| *next);
             if base < bound_base {
+                if let Some(damage) = self.contradiction(base, len, end)? {
+                    return Ok(damaged(self.home, self.config, folder, known, damage));
+                }
                 // Sealed long ago: read only for what follows from it.
                 if end.is_none_or(|end| start < end) {
                     self.replay(base, len)?;
@@ -252,6 +255,34 @@ impl Scan<'_> {
         self.finish(folder, known, segments, Recovery { finding, bytes_read: self.bytes_read, bytes_cut })
     }
 
+    /// What a segment below the bound lacks, by its seal: bytes of its own, or the segment that should come next. Without a
+    /// seal (Kafka writes none) nothing is known.
+    fn contradiction(
+        &self,
+        base: Offset,
+        len: u64,
+        next: Option<Offset>,
+    ) -> Result<Option<Damage>, IoFailure> {
+        let path = self.home.path(base, FileKind::Seal);
+        let Some(seal) = read_if_there(self.home, &path)?.and_then(|bytes| Seal::parse(&bytes, base).ok())
+        else {
+            return Ok(None);
+        };
+        let path = self.home.path(base, FileKind::Log);
+        if seal.log_len != len {
+            let what = format!("the file has {len} bytes, it was sealed with {}", seal.log_len);
+            return Ok(Some(Damage { path, position: len.min(seal.log_len), what }));
+        }
+        let after = Offset(seal.last_offset.get().saturating_add(1));
+        match next {
+            Some(next) if next != after => {
+                let what = format!("offset {after} follows, but the next segment begins at {next}");
+                Ok(Some(Damage { path, position: len, what }))
+            }
+            _ => Ok(None),
+        }
+    }
+
     /// Takes producers and epochs from the headers of a segment below the bound.
     fn replay(&mut self, base: Offset, len: u64) -> Result<(), StorageError> {
         let path = self.home.path(base, FileKind::Log);
@@ -279,10 +310,9 @@ impl Scan<'_> {
 
     /// Reads a segment at or behind the bound: below the bound the headers, from there on every byte.
     fn walk(&mut self, file: &dyn File, path: &Path, base: Offset, len: u64) -> Result<Walked, StorageError> {
-        if self.distrust_cache {
-            file.drop_cache(0..len).or_failure("read", path)?;
-        }
         let trusted = if base == self.bound.segment_base { self.bound.position } else { 0 };
+        // The last run may have ended with a failed sync, after which the page cache shows what the disk never got.
+        file.drop_cache(trusted..len).or_failure("read", path)?;
         let mut window = Window::new(file, path, len);
         let mut rebuild = Rebuild::new(base, self.config.index_interval_bytes);
         let mut position = 0;
@@ -435,6 +465,14 @@ impl Scan<'_> {
             damage: None,
             report,
         })
+    }
+}
+
+fn read_if_there(home: &Home, path: &Path) -> Result<Option<Vec<u8>>, IoFailure> {
+    match read_small(&*home.fs, path, SMALL_FILE_MAX) {
+        Ok(bytes) => Ok(Some(bytes)),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error).or_failure("read", path),
     }
 }
 
