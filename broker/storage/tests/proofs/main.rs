@@ -14,5 +14,11 @@
     reason = "tests fail by panicking, and their numbers are small"
 )]
 
+mod arbitrary;
+mod crash;
+mod damage;
+mod faults;
 mod fixtures;
 mod kafka_files;
+mod machine;
+mod sidecars;
