@@ -20,6 +20,8 @@ mod state_machine;
 mod types;
 
 #[cfg(test)]
+mod crash_tests;
+#[cfg(test)]
 mod tests;
 
 pub(crate) use failure::Failure;
