@@ -81,21 +81,27 @@ impl Ring {
         let others = len - 1;
         let shift = (partition / len).checked_rem(others).unwrap_or(0);
         let followers = (0..others).map(|step| (leader + 1 + (step + shift) % others.max(1)) % len);
-        let order: Vec<&Candidate> = std::iter::once(leader)
-            .chain(followers)
-            .filter_map(|index| self.active.get(index))
-            .chain(&self.inactive)
-            .collect();
-        let mut racks: BTreeSet<&str> = BTreeSet::new();
-        let mut chosen = ReplicaList::new();
-        let (mut fresh, mut repeated) = (Vec::new(), Vec::new());
-        for candidate in order {
-            let is_fresh = candidate.rack.as_deref().is_none_or(|rack| racks.insert(rack));
-            if is_fresh { fresh.push(candidate.id) } else { repeated.push(candidate.id) }
-        }
-        chosen.extend(fresh.into_iter().chain(repeated).take(replicas));
-        chosen
+        let order = std::iter::once(leader).chain(followers).filter_map(|index| self.active.get(index));
+        let mut racks = BTreeSet::new();
+        let active = fresh_racks_first(order, &mut racks);
+        let inactive = fresh_racks_first(self.inactive.iter(), &mut racks);
+        active.into_iter().chain(inactive).take(replicas).collect()
     }
+}
+
+/// The candidates whose rack was not seen yet, then the others; within both in the order given. A broker that does not say
+/// where it stands shares its rack with nobody.
+fn fresh_racks_first<'a>(
+    candidates: impl Iterator<Item = &'a Candidate>,
+    racks: &mut BTreeSet<&'a str>,
+) -> Vec<BrokerId> {
+    let (mut fresh, mut repeated) = (Vec::new(), Vec::new());
+    for candidate in candidates {
+        let is_fresh = candidate.rack.as_deref().is_none_or(|rack| racks.insert(rack));
+        if is_fresh { fresh.push(candidate.id) } else { repeated.push(candidate.id) }
+    }
+    fresh.append(&mut repeated);
+    fresh
 }
 
 /// One broker of each rack in turn; within a rack by rising id.

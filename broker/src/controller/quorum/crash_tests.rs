@@ -107,13 +107,11 @@ fn broken_promises(ignore_syncs: bool) -> usize {
         let _ = live(&disk, |before, after| (kept, wanted) = (before.clone(), after.clone()));
         for seed in 0..SEEDS {
             let crashed = disk.crash(seed);
-            let found = match open(&crashed) {
-                Ok((_, state)) => promised(&state),
-                Err(_) => {
-                    broken += 1;
-                    continue;
-                }
+            let Ok((_, state)) = open(&crashed) else {
+                broken += 1;
+                continue;
             };
+            let found = promised(&state);
             if found != kept && found != wanted {
                 broken += 1;
             }
