@@ -1,8 +1,19 @@
 //! The broker as a library: rooms in floors, each naming only those below it.
+//!
+//! In reading order, from the ground up: [`config`], [`env`] and [`telemetry`] (floor 0), [`metadata`] (1), `partition`
+//! (2), [`controller`] (3), `handlers` (4), `request` (5), `net` and [`admin`] (6), `broker` (7), which puts them together.
 
 pub mod admin;
+mod broker;
 pub mod config;
 pub mod controller;
 pub mod env;
+mod handlers;
 pub mod metadata;
+mod net;
+mod partition;
+mod request;
 pub mod telemetry;
+
+pub use broker::{Broker, RunningBroker, StartError};
+pub use net::BindError;

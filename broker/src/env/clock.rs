@@ -8,8 +8,8 @@ use mainstem_protocol::model::Timestamp;
 use parking_lot::Mutex;
 use std::{
     collections::BTreeMap,
-    future::Future,
-    pin::Pin,
+    future::{Future, poll_fn},
+    pin::{Pin, pin},
     sync::Arc,
     task::{Context, Poll, Waker},
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
@@ -20,6 +20,9 @@ use std::{
 pub struct Moment(Duration);
 
 impl Moment {
+    /// When the clock was made.
+    pub const ZERO: Self = Self(Duration::ZERO);
+
     /// This moment plus `span`; saturates at the end of time, which serves as "never".
     #[must_use]
     pub const fn after(self, span: Duration) -> Self {
@@ -101,6 +104,11 @@ impl Clock {
 
     /// `future`'s output, or `None` if `deadline` comes first. Both are dropped then.
     pub async fn before<F: Future>(&self, deadline: Moment, future: F) -> Option<F::Output> {
+        let mut future = pin!(future);
+        // Most futures that get here are ready at once; they need no timer.
+        if let Poll::Ready(output) = poll_fn(|context| Poll::Ready(future.as_mut().poll(context))).await {
+            return Some(output);
+        }
         tokio::select! {
             biased;
             output = future => Some(output),

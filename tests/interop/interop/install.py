@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent.parent
-CACHE = Path(os.environ.get("MAINSTEM_INTEROP_CACHE", HERE / ".cache"))
+CACHE = Path(os.environ.get("INTEROP_CACHE", HERE / ".cache"))
 
 
 class Missing(Exception):

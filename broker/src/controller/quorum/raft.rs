@@ -18,7 +18,7 @@ use crate::{
 use bytes::Bytes;
 use mainstem_storage::fs::Fs;
 use openraft::{
-    BasicNode, Config, Raft, ServerState, SnapshotPolicy,
+    BasicNode, Config, Raft, RaftMetrics, ServerState, SnapshotPolicy,
     error::{CheckIsLeaderError, ClientWriteError, RaftError},
 };
 use std::{
@@ -137,6 +137,10 @@ impl RaftQuorum {
             let voters: Vec<VoterId> = metrics.membership_config.voter_ids().collect();
             (voters == [self.voter], metrics.state == ServerState::Leader)
         };
+        // A leader is one only once its own vote is committed: until then openraft refuses what a leader is asked.
+        let established = |metrics: &RaftMetrics<VoterId, BasicNode>| {
+            metrics.state == ServerState::Leader && metrics.current_leader == Some(self.voter)
+        };
         if !alone {
             return Ok(());
         }
@@ -145,7 +149,7 @@ impl RaftQuorum {
             self.raft.trigger().elect().await.map_err(refused)?;
         }
         tokio::select! {
-            led = metrics.wait_for(|metrics| metrics.state == ServerState::Leader) => {
+            led = metrics.wait_for(established) => {
                 led.map_err(refused)?;
                 Ok(())
             }

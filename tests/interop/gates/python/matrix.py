@@ -3,6 +3,7 @@
 import asyncio
 import json
 import sys
+import time
 import traceback
 
 from aiokafka import AIOKafkaConsumer
@@ -143,10 +144,14 @@ def long_poll_wakes():
     c = Consumer({"bootstrap.servers": BOOTSTRAP, "group.id": "unused", "fetch.wait.max.ms": 20000,
                   "fetch.min.bytes": 1, "socket.timeout.ms": 60000})
     c.assign([TopicPartition("longpoll", 0, 0)])
-    check(c.poll(0.5) is None, "a record in an empty topic")
+    early = c.poll(0.5)
+    check(early is None or early.error(), "a record in an empty topic")
     Confluent.produce(BOOTSTRAP, "longpoll", [Record(None, b"now")])
+    end = time.monotonic() + 10
     m = c.poll(10)
-    check(m is not None and m.value() == b"now", f"got {m and m.value()}")
+    while m is not None and m.error() and time.monotonic() < end:  # a coordinator is not needed here
+        m = c.poll(10)
+    check(m is not None and not m.error() and m.value() == b"now", f"got {m and m.value()}")
     c.close()
 
 

@@ -1,0 +1,48 @@
+//! Addresses of brokers as a client of one listener sees them, and who leads instead of us (KIP-951).
+//!
+//! Above: handlers. Below: `metadata`.
+
+use super::Services;
+use crate::{metadata::BrokerRegistration, partition::Partition};
+use mainstem_protocol::{messages::produce::LeaderIdAndEpoch, wire::WireStr};
+
+/// Leader and epoch of a partition as this broker knows them.
+pub(super) fn leader_of(partition: &Partition) -> LeaderIdAndEpoch {
+    let leadership = partition.leadership();
+    LeaderIdAndEpoch { leader_id: leadership.leader.get(), leader_epoch: leadership.epoch.get() }
+}
+
+/// Addresses of the leaders that an answer names; empty without leader errors, so that no answer says node 0 by default
+/// (rule F8).
+pub(super) struct LeaderHints(Vec<(i32, WireStr, i32, Option<WireStr>)>);
+
+impl LeaderHints {
+    /// The addresses of `leaders` on `listener`, each once.
+    pub(super) fn new(services: &Services, listener: &str, leaders: &[i32]) -> Self {
+        if leaders.is_empty() {
+            return Self(Vec::new());
+        }
+        let image = services.metadata.current();
+        let named = image.brokers.values().filter(|broker| leaders.contains(&broker.id.get()));
+        let addresses = named.filter_map(|broker| {
+            let (host, port) = address(broker, listener)?;
+            Some((broker.id.get(), host, port, rack(broker)))
+        });
+        Self(addresses.collect())
+    }
+
+    /// As the node endpoints of some API.
+    pub(super) fn map<T>(self, make: impl Fn(i32, WireStr, i32, Option<WireStr>) -> T) -> Vec<T> {
+        self.0.into_iter().map(|(id, host, port, rack)| make(id, host, port, rack)).collect()
+    }
+}
+
+/// Host and port of a broker for clients of `listener`.
+pub(super) fn address(broker: &BrokerRegistration, listener: &str) -> Option<(WireStr, i32)> {
+    broker.endpoint(listener).map(|endpoint| ((*endpoint.host).into(), i32::from(endpoint.port)))
+}
+
+/// Rack of a broker.
+pub(super) fn rack(broker: &BrokerRegistration) -> Option<WireStr> {
+    broker.rack.as_deref().map(Into::into)
+}

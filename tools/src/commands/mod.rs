@@ -1,0 +1,11 @@
+//! One file per command, or one folder where a command has several. Each holds its flags and what it does.
+
+pub(crate) mod broker;
+pub(crate) mod cluster;
+pub(crate) mod completion;
+pub(crate) mod config;
+pub(crate) mod dev;
+pub(crate) mod help_on;
+pub(crate) mod log;
+pub(crate) mod serve;
+pub(crate) mod topic;
