@@ -10,7 +10,9 @@ use super::{
     CreatedTopic, DeletedTopic, ProducerIdBlock, RegisterBroker, StartError, TopicSelector,
     decide::{Surroundings, producer_ids::BLOCK_LEN},
     proposer::{Answered, Command, Proposer},
-    quorum::{Failure, Listeners, MetadataQuorum, OpenedQuorum, QuorumOptions, QuorumStatus, VoterId},
+    quorum::{
+        Failure, Listeners, MetadataQuorum, OpenedQuorum, ProposeError, QuorumOptions, QuorumStatus, VoterId,
+    },
     request::{Done, ItemAnswer, Request},
     status::{CommitStatistics, CommitTimes},
 };
@@ -274,7 +276,15 @@ async fn publish(publisher: Arc<MetadataPublisher>, mut deltas: mpsc::Receiver<M
 /// goes on in its old term after a restart has committed nothing yet that would prove that.
 async fn catch_up(quorum: &impl MetadataQuorum, publisher: &MetadataPublisher) -> Result<(), StartError> {
     let blank = Proposal { decided_at: 0, records: Arc::default() };
-    let entry = quorum.propose(blank).await.map_err(|error| StartError::Raft(error.to_string()))?;
+    let entry = loop {
+        match quorum.propose(blank.clone()).await {
+            Ok(entry) => break entry,
+            // Its vote is on its way to the disk, and until it is there an elected node refuses. Without a leader
+            // somewhere else this ends with the write, or with its failure.
+            Err(ProposeError::NotLeader { leader: None }) => tokio::task::yield_now().await,
+            Err(error) => return Err(StartError::Raft(error.to_string())),
+        }
+    };
     publisher.wait_for(entry.index).await;
     Ok(())
 }

@@ -151,10 +151,10 @@ impl RaftQuorum {
         tokio::select! {
             led = metrics.wait_for(established) => {
                 led.map_err(refused)?;
-                Ok(())
             }
-            reason = self.failure.failed() => Err(StartError::Raft(reason.to_string())),
+            reason = self.failure.failed() => return Err(StartError::Raft(reason.to_string())),
         }
+        Ok(())
     }
 }
 
