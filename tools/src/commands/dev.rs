@@ -99,9 +99,9 @@ fn banner(
 mainstem {version} is listening on {address} (ready in {millis} ms)
 data {directory} ({fate}); durability: {promise}
 
-  echo hello | mainstem produce greetings -b {address}
-  mainstem consume greetings -b {address} -o start -e
-  kcat -b {address} -L
+  mainstem topic create greetings -b {address}
+  echo hello | kcat -b {address} -P -t greetings
+  kcat -b {address} -C -t greetings -o beginning -e
 
 Ctrl-C ends it.",
         version = env!("CARGO_PKG_VERSION"),
