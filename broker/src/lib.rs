@@ -1,6 +1,6 @@
 //! The broker as a library: rooms in floors, each naming only those below it.
 //!
-//! In reading order, from the ground up: [`config`], [`env`] and [`telemetry`] (floor 0), [`metadata`] (1), `partition`
+//! In reading order, from the ground up: [`config`], [`mod@env`] and [`telemetry`] (floor 0), [`metadata`] (1), `partition`
 //! (2), [`controller`] (3), `handlers` (4), `request` (5), `net` and [`admin`] (6), `broker` (7), which puts them together.
 
 pub mod admin;

@@ -4,7 +4,7 @@
 //! broker of Kafka's protocol from Kafka 2.1 on. Nothing is sent before the first call; every task ends at `close`.
 //!
 //! Reading order: [`kafka`](Kafka), `cluster` (who leads what, connections), [`connection`] (one socket), [`retry`] (what
-//! an error code means), [`admin`], [`producer`], [`consumer`], [`properties`], [`format`] (record format language, no
+//! an error code means), [`admin`], [`producer`], [`consumer`], [`properties`], [`mod@format`] (record format language, no
 //! I/O).
 
 pub mod admin;

@@ -5,7 +5,7 @@
 //!
 //! In reading order: [`fs`] and `mmap` (the machine); `segment` (one file of batches with its indexes); `log` (a chain of
 //! them); [`epoch_cache`] (leader epochs), [`producer_state`] and [`txn_index`] (idempotence and transactions); [`seal`]
-//! (finished segments), [`retention`] (what may go); [`checkpoint`] and [`format`] (small files); `recovery`; `directory`.
+//! (finished segments), [`retention`] (what may go); [`checkpoint`] and [`mod@format`] (small files); `recovery`; `directory`.
 
 pub mod checkpoint;
 mod config;

@@ -1,6 +1,6 @@
 //! What is known of one configuration key: its name, type, default, bounds, class and scope.
 //!
-//! Pure data, built in constant tables by the files beside this one. Above: [`super::find`] and the loader.
+//! Pure data, built in constant tables by the files beside this one. Above: `config::names` and the loader.
 
 /// Type of a value, as DescribeConfigs reports it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

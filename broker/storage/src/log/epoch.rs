@@ -33,7 +33,7 @@ impl Log {
         self.writer.lock().epochs.latest()
     }
 
-    /// Where an epoch ends in this log; see [`crate::EpochCache::end_offset`].
+    /// Where an epoch ends in this log; see [`crate::epoch_cache::EpochCache::end_offset`].
     pub fn end_offset_for_epoch(&self, epoch: LeaderEpoch) -> EpochEndOffset {
         let writer = self.writer.lock();
         writer.epochs.end_offset(epoch, writer.next_offset)
