@@ -29,6 +29,8 @@ PROFILES = {
         "group.consumer.min.heartbeat.interval.ms": "1000",
         "group.consumer.heartbeat.interval.ms": "1000",
         "delete.topic.enable": "true",
+        # records with old timestamps must outlive the run
+        "log.retention.ms": "-1",
     },
     "strict": {"auto.create.topics.enable": "false", "default.replication.factor": "1"},
 }
