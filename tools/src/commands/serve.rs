@@ -23,9 +23,7 @@ pub(crate) struct Arguments {
 pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let loaded = ConfigSources::of_process(&arguments.config, arguments.overrides.clone())
         .and_then(|sources| sources.load())
-        .map_err(|error| {
-            Failure::usage(error.to_string()).hint("mainstem config explain KEY; docs/configuration.md")
-        })?;
+        .map_err(|error| Failure::usage(error.to_string()).hint("mainstem config explain KEY"))?;
     start_logging(&loaded.config.logging)?;
     for line in loaded.report.start_up_lines() {
         tracing::info!(target: "mainstem::broker", "{line}");

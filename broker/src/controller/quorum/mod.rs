@@ -77,7 +77,7 @@ pub struct QuorumStatus {
     pub voters: usize,
 }
 
-/// A replicated log of proposals. Two implementations: openraft, and a scripted one in tests.
+/// A replicated log of proposals: the seam behind which the consensus library stands.
 pub(crate) trait MetadataQuorum: Send + Sync + 'static {
     /// Proposes an entry and waits until it was applied on this node. Without a leader in reach this may take for ever:
     /// the caller sets a deadline, after which the outcome is unknown.
