@@ -29,6 +29,7 @@ pub(crate) fn wire(name: &Ident, fields: &[Field]) -> TokenStream {
     let read = read(&plain, &tagged);
     let measure = measure(&plain, &tagged);
     let write = write(&plain, &tagged);
+    let error_codes = error_codes(fields);
     quote! {
         #[automatically_derived]
         #[allow(unused_variables, unused_mut, clippy::all, clippy::pedantic, reason = "written by derive(Message)")]
@@ -60,6 +61,10 @@ pub(crate) fn wire(name: &Ident, fields: &[Field]) -> TokenStream {
                 version: ::mainstem_protocol::wire::Version,
             ) -> ::core::result::Result<(), ::mainstem_protocol::wire::EncodeError> {
                 #write
+            }
+
+            fn error_codes(&self, visit: &mut dyn ::core::ops::FnMut(i16)) {
+                #error_codes
             }
         }
     }
@@ -121,8 +126,13 @@ fn read_field(field: &Field) -> TokenStream {
             }
         }
     });
+    let read = if field.tag.is_some() {
+        quote! { read_tagged }
+    } else {
+        quote! { read }
+    };
     quote! {
-        message.#ident = <#ty as ::mainstem_protocol::wire::Wire>::read(reader, #version).map_err(|e| e.at(#path))?;
+        message.#ident = <#ty as ::mainstem_protocol::wire::Wire>::#read(reader, #version).map_err(|e| e.at(#path))?;
         #refuse_null
     }
 }
@@ -182,7 +192,7 @@ fn write(plain: &[&Field], tagged: &[(u32, &Field)]) -> TokenStream {
             if #written {
                 let size = #measured;
                 writer.put_tag(#tag, size, version).map_err(|e| e.at(#path))?;
-                ::mainstem_protocol::wire::Wire::write(&self.#ident, writer, #version).map_err(|e| e.at(#path))?;
+                ::mainstem_protocol::wire::Wire::write_tagged(&self.#ident, writer, #version).map_err(|e| e.at(#path))?;
             }
         }
     });
@@ -195,6 +205,19 @@ fn write(plain: &[&Field], tagged: &[(u32, &Field)]) -> TokenStream {
         }
         ::core::result::Result::Ok(())
     }
+}
+
+/// One statement a field: its own code, or those in what it holds.
+fn error_codes(fields: &[Field]) -> TokenStream {
+    let statements = fields.iter().map(|field| {
+        let ident = &field.ident;
+        if ident == "error_code" {
+            quote! { visit(self.#ident); }
+        } else {
+            quote! { ::mainstem_protocol::wire::Wire::error_codes(&self.#ident, visit); }
+        }
+    });
+    quote! { #(#statements)* }
 }
 
 fn measured(field: &Field) -> TokenStream {
@@ -237,7 +260,7 @@ fn refuse_loss(field: &Field) -> Option<TokenStream> {
     })
 }
 
-/// A nested struct may be null: announced by one byte.
+/// A nested struct may be null: announced by one byte, which is signed in its place and unsigned behind a tag.
 pub(crate) fn nullable(name: &Ident) -> TokenStream {
     quote! {
         #[automatically_derived]
@@ -268,6 +291,24 @@ pub(crate) fn nullable(name: &Ident) -> TokenStream {
 
             fn write_presence(writer: &mut ::mainstem_protocol::wire::Writer) {
                 writer.put_i8(1);
+            }
+
+            fn read_nullable_tagged(
+                reader: &mut ::mainstem_protocol::wire::Reader,
+                version: ::mainstem_protocol::wire::Version,
+            ) -> ::core::result::Result<::core::option::Option<Self>, ::mainstem_protocol::wire::DecodeError> {
+                if reader.uvarint()? == 0 {
+                    return ::core::result::Result::Ok(::core::option::Option::None);
+                }
+                <Self as ::mainstem_protocol::wire::Wire>::read(reader, version).map(::core::option::Option::Some)
+            }
+
+            fn write_null_tagged(
+                writer: &mut ::mainstem_protocol::wire::Writer,
+                _: ::mainstem_protocol::wire::Version,
+            ) -> ::core::result::Result<(), ::mainstem_protocol::wire::EncodeError> {
+                writer.put_uvarint(0);
+                ::core::result::Result::Ok(())
             }
         }
     }

@@ -89,6 +89,8 @@ pub struct BatchBuilder {
     last_offset_delta: i32,
     base_timestamp: Timestamp,
     max_timestamp: Timestamp,
+    /// The base timestamp is the delete horizon.
+    has_delete_horizon: bool,
 }
 
 impl BatchBuilder {
@@ -108,6 +110,7 @@ impl BatchBuilder {
             last_offset_delta: -1,
             base_timestamp: Timestamp::NONE,
             max_timestamp: Timestamp::NONE,
+            has_delete_horizon: false,
         }
     }
 
@@ -124,6 +127,15 @@ impl BatchBuilder {
     /// Whether no record has been appended.
     pub const fn is_empty(&self) -> bool {
         self.count == 0
+    }
+
+    /// Says from when on tombstones and markers in the batch may be removed (KIP-534); it takes the place of the base timestamp.
+    /// Before the first record.
+    pub const fn set_delete_horizon(&mut self, horizon: Timestamp) {
+        if self.count == 0 {
+            self.base_timestamp = horizon;
+            self.has_delete_horizon = true;
+        }
     }
 
     /// Sets the producer fields, up to the moment of `finish`.
@@ -170,7 +182,8 @@ impl BatchBuilder {
         headers: impl IntoIterator<Item = (&'h [u8], Option<&'h [u8]>), IntoIter: ExactSizeIterator + Clone>,
     ) -> Result<(), BuildError> {
         let headers = headers.into_iter();
-        let base = if self.count == 0 { timestamp } else { self.base_timestamp };
+        let is_set = 0 < self.count || self.has_delete_horizon;
+        let base = if is_set { self.base_timestamp } else { timestamp };
         let timestamp_delta = timestamp.0.checked_sub(base.0).ok_or(BuildError::Timestamp(timestamp.0))?;
         let header_count = i32::try_from(headers.len()).map_err(|_| BuildError::TooLarge)?;
         let mut body = 1 + varlong_len(timestamp_delta) + varint_len(offset_delta);
@@ -236,6 +249,7 @@ impl BatchBuilder {
             (options.timestamp_type == TimestampType::LogAppendTime, BatchHeader::LOG_APPEND_TIME),
             (options.transactional, BatchHeader::TRANSACTIONAL),
             (options.control, BatchHeader::CONTROL),
+            (self.has_delete_horizon, BatchHeader::DELETE_HORIZON),
         ] {
             attributes |= if set { bit } else { 0 };
         }

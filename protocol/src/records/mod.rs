@@ -25,5 +25,5 @@ pub use error::{BatchError, CompressError, DecompressError, RecordFault};
 pub use header::{BatchHeader, Compression, HeaderError, TimestampType};
 pub use patch::{patch_base_offset_and_epoch, set_log_append_time, set_max_timestamp, set_producer};
 pub use produced::{ProduceLimits, ProducedBatch, check_produced};
-pub use record::{Header, Headers, Record, RecordIter, Records};
+pub use record::{Header, Headers, Record, RecordIter, RecordMark, Records};
 pub use walk::RecordSummary;

@@ -39,6 +39,16 @@ impl Records {
         }
     }
 
+    /// The records that follow those an earlier iterator of these same records has yielded; see [`RecordIter::mark`].
+    pub fn resume(&self, mark: &RecordMark) -> RecordIter<'_> {
+        RecordIter {
+            bytes: self.bytes.get(self.bytes.len().saturating_sub(mark.bytes_left)..).unwrap_or_default(),
+            order: mark.order.clone(),
+            index: mark.index,
+            count: mark.count,
+        }
+    }
+
     /// The bytes that the records lie in; slices of a [`Record`] can be shared with [`Bytes::slice_ref`].
     pub const fn bytes(&self) -> &Bytes {
         &self.bytes
@@ -117,7 +127,26 @@ pub struct RecordIter<'a> {
     count: i32,
 }
 
+/// Where an iterator stands, without borrowing the records.
+#[derive(Debug, Clone)]
+pub struct RecordMark {
+    bytes_left: usize,
+    order: RecordOrder,
+    index: i32,
+    count: i32,
+}
+
 impl<'a> RecordIter<'a> {
+    /// Where this iterator stands, to go on later by [`Records::resume`].
+    pub fn mark(&self) -> RecordMark {
+        RecordMark {
+            bytes_left: self.bytes.len(),
+            order: self.order.clone(),
+            index: self.index,
+            count: self.count,
+        }
+    }
+
     fn read(&mut self) -> Result<Record<'a>, BatchError> {
         let index = self.index;
         // The walk proves every length of the record, so the slices below exist.

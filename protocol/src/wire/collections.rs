@@ -83,6 +83,12 @@ impl<T: Wire> Wire for Vec<T> {
         }
         Ok(())
     }
+
+    fn error_codes(&self, visit: &mut dyn FnMut(i16)) {
+        for element in self {
+            element.error_codes(visit);
+        }
+    }
 }
 
 impl<T: Wire> Nullable for Vec<T> {

@@ -23,6 +23,22 @@ pub trait Wire: Sized {
     /// Writes one value that was measured in the same version.
     fn write(&self, writer: &mut Writer, version: Version) -> Result<(), EncodeError>;
 
+    /// Reads the value of a tagged field.
+    fn read_tagged(reader: &mut Reader, version: Version) -> Result<Self, DecodeError> {
+        Self::read(reader, version)
+    }
+
+    /// Writes the value of a tagged field; as long as [`Wire::write`].
+    fn write_tagged(&self, writer: &mut Writer, version: Version) -> Result<(), EncodeError> {
+        self.write(writer, version)
+    }
+
+    /// Gives every error code in the value to `visit`, 0 (no error) too: of a struct those in its fields `error_code` and in
+    /// the structs below it.
+    fn error_codes(&self, visit: &mut dyn FnMut(i16)) {
+        let _ = visit;
+    }
+
     /// Whether the value stands for null. A field that is not nullable in a version refuses it both ways.
     fn is_null(&self) -> bool {
         false
@@ -45,6 +61,16 @@ pub trait Nullable: Wire {
 
     /// Writes what stands before a value that is there.
     fn write_presence(writer: &mut Writer);
+
+    /// Reads a value or null of a tagged field: there a struct is announced by an unsigned 0 or 1, not by a signed -1 or 1.
+    fn read_nullable_tagged(reader: &mut Reader, version: Version) -> Result<Option<Self>, DecodeError> {
+        Self::read_nullable(reader, version)
+    }
+
+    /// Writes a null of a tagged field; as long as [`Nullable::write_null`].
+    fn write_null_tagged(writer: &mut Writer, version: Version) -> Result<(), EncodeError> {
+        Self::write_null(writer, version)
+    }
 }
 
 impl<T: Nullable> Wire for Option<T> {
@@ -72,6 +98,23 @@ impl<T: Nullable> Wire for Option<T> {
                 value.write(writer, version)
             }
             None => T::write_null(writer, version),
+        }
+    }
+
+    fn read_tagged(reader: &mut Reader, version: Version) -> Result<Self, DecodeError> {
+        T::read_nullable_tagged(reader, version)
+    }
+
+    fn write_tagged(&self, writer: &mut Writer, version: Version) -> Result<(), EncodeError> {
+        match self {
+            Some(_) => self.write(writer, version),
+            None => T::write_null_tagged(writer, version),
+        }
+    }
+
+    fn error_codes(&self, visit: &mut dyn FnMut(i16)) {
+        if let Some(value) = self {
+            value.error_codes(visit);
         }
     }
 

@@ -83,6 +83,14 @@ proptest! {
             count += 1;
         }
         prop_assert_eq!(count, inputs.len());
+        // One record at a time, from where the iterator before stood.
+        let mut mark = records.iter().mark();
+        for record in &records {
+            let mut rest = records.resume(&mark);
+            prop_assert_eq!(rest.next(), Some(record));
+            mark = rest.mark();
+        }
+        prop_assert_eq!(records.resume(&mark).next(), None);
     }
 
     /// Damage behind a right CRC: everything that parses a batch must cope.

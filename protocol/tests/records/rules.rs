@@ -244,6 +244,22 @@ fn a_compacted_batch_is_legal_in_a_log_and_not_from_a_client() {
     assert_eq!(batch.header().next_offset().0, 10);
 }
 
+/// KIP-534: the horizon takes the place of the base timestamp, and the records are as old as they were.
+#[test]
+fn a_delete_horizon_changes_no_timestamp() {
+    let mut builder = BatchBuilder::new(BatchOptions::default());
+    builder.set_delete_horizon(Timestamp(900));
+    builder.append(Timestamp(5), Some(b"k"), None, []).unwrap();
+    builder.append(Timestamp(3), Some(b"l"), None, []).unwrap();
+    let batch = batches(builder.finish().unwrap()).next().unwrap().unwrap();
+    let header = batch.header();
+    assert!(header.has_delete_horizon());
+    assert_eq!((header.base_timestamp, header.max_timestamp), (Timestamp(900), Timestamp(5)));
+    let records = batch.records(0).unwrap();
+    let times: Vec<_> = records.iter().map(|record| record.unwrap().timestamp.0).collect();
+    assert_eq!(times, [5, 3]);
+}
+
 #[test]
 fn an_emptied_batch_has_no_records() {
     let bytes = BatchBuilder::new(BatchOptions::default()).finish_with_last_offset_delta(4).unwrap();

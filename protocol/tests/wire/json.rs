@@ -63,7 +63,18 @@ impl Cursor<'_> {
     fn field(&mut self, field: &FieldSchema) -> Result<Value, String> {
         let flexible = self.flexible;
         self.flexible = flexible && !field.legacy;
-        let value = self.value(&field.ty, field.is_nullable_in(self.version));
+        let nullable = field.is_nullable_in(self.version);
+        let value = match field.ty {
+            // Behind a tag a struct is announced by an unsigned number.
+            FieldType::Struct(schema) if nullable && field.tag.is_some() => {
+                if self.uvarint()? == 0 {
+                    Ok(Value::Null)
+                } else {
+                    self.structure(schema)
+                }
+            }
+            ref ty => self.value(ty, nullable),
+        };
         self.flexible = flexible;
         value
     }
@@ -195,7 +206,11 @@ impl Encoder {
     fn field(&mut self, field: &FieldSchema, value: &Value) {
         let flexible = self.flexible;
         self.flexible = flexible && !field.legacy;
-        self.value(&field.ty, field.is_nullable_in(self.version), value);
+        let nullable = field.is_nullable_in(self.version);
+        match field.ty {
+            FieldType::Struct(_) if nullable && field.tag.is_some() && value.is_null() => self.uvarint(0),
+            ref ty => self.value(ty, nullable, value),
+        }
         self.flexible = flexible;
     }
 

@@ -13,6 +13,7 @@
 
 mod captures;
 mod data;
+mod error_codes;
 mod hostile;
 mod json;
 mod registry;
