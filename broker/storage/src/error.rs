@@ -19,6 +19,18 @@ pub struct IoFailure {
     pub source: io::Error,
 }
 
+impl IoFailure {
+    /// Whether there was no room for a file that is replaced or written anew: nothing is broken, and it can be tried again.
+    pub(crate) fn is_of_space(&self) -> bool {
+        self.source.kind() == io::ErrorKind::StorageFull
+    }
+
+    /// Whether nothing was changed by what failed, so that it says nothing about other files.
+    pub(crate) fn is_of_reading(&self) -> bool {
+        ["read", "open", "list", "look at"].contains(&self.operation)
+    }
+}
+
 /// Bytes of a log that should be valid and are not.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{} is damaged at byte {position}: {what}", path.display())]
@@ -100,9 +112,12 @@ pub enum StorageError {
         /// The latest one.
         current: LeaderEpoch,
     },
-    /// Readers kept hold of records that are to be cut off.
+    /// Readers kept hold of records that are to be cut off. Nothing was changed.
     #[error("readers still hold records beyond offset {0}")]
     Busy(Offset),
+    /// The log is being cut; it takes appends again when that is done.
+    #[error("the log is being truncated")]
+    Truncating,
     /// A file operation failed.
     #[error(transparent)]
     Io(#[from] IoFailure),

@@ -5,9 +5,10 @@
 //!
 //! In reading order: [`fs`] and `mmap` (the machine); `segment` (one file of batches with its indexes); `log` (a chain of
 //! them); [`epoch_cache`] (leader epochs), [`producer_state`] and [`txn_index`] (idempotence and transactions); [`seal`]
-//! (finished segments), [`retention`] (what may go); [`checkpoint`] and [`mod@format`] (small files); `recovery`; `directory`.
+//! (finished segments), [`retention`] (what may go), `compaction` (what was replaced goes); [`checkpoint`] and [`mod@format`] (small files); `recovery`; `directory`.
 
 pub mod checkpoint;
+mod compaction;
 mod config;
 mod directory;
 pub mod epoch_cache;
@@ -23,11 +24,17 @@ pub mod seal;
 mod segment;
 pub mod txn_index;
 
-pub use config::{Durability, LogConfig};
-pub use directory::{DirectoryState, FoundPartition, LogDirectory, LogDirectoryOptions};
+pub use compaction::{CompactionObserver, CompactionOutcome, CompactionStats};
+pub use config::{CompactionConfig, Durability, LogCompaction, LogConfig};
+pub use directory::{
+    DirectoryState, DiskSpace, FlushObserver, LogDirectory, LogDirectoryOptions, SpaceLimits, WantedLog,
+};
 pub use epoch_cache::{EpochEndOffset, EpochEntry};
 pub use error::{AppendError, Damage, IoFailure, OpenError, ReadError, StorageError};
-pub use log::{AppendContext, Appended, FileSlice, Log, LogOffsets, LogRead, ReadBound, TimestampedOffset};
+pub use log::{
+    AppendContext, Appended, FileSlice, Log, LogOffsets, LogRead, ReadBound, TimestampedOffset,
+    TruncationFloor,
+};
 pub use mmap::{Published, View};
 pub use producer_state::{AppendOrigin, ProducerEntry, ProducerError, VerificationGuard};
 pub use recovery::{Finding, Recovery};

@@ -12,8 +12,9 @@
 //! 2. *Published bytes never change.* Slices come only from the prefix that a [`Published`] names; appends write behind it
 //!    and raise it afterwards, Release against Acquire (kept by the append path, the only caller of [`Published::set`]).
 //! 3. *The file is not cut under a slice.* A file is cut down only to its published length; unlinking keeps the pages until
-//!    the map is gone. Truncation of a log lowers the published length first and zeroes the tail only after every slice
-//!    that reached into it was dropped (kept by the log's truncation).
+//!    the map is gone. Truncation of a log waits until every slice that reaches past the high watermark was dropped, and
+//!    lets none be made until it has lowered the published length; only then does it zero the tail. Below the high
+//!    watermark it puts another file in the place of this one (kept by the log's truncation).
 //! 4. *The map is never written.* There is no `MmapMut` in this crate, and the pages are mapped without write permission.
 //!
 //! A page that the device cannot read raises SIGBUS: the handler writes the file's name and the offset to standard error

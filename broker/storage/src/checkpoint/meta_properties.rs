@@ -32,7 +32,7 @@ pub struct MetaProperties {
 impl MetaProperties {
     /// The content of the file.
     pub fn to_text(&self) -> String {
-        let cluster_id: String = self.cluster_id.chars().flat_map(escape).collect();
+        let cluster_id = escape(&self.cluster_id);
         let mut text = format!("version={VERSION}\ncluster.id={cluster_id}\nnode.id={}\n", self.node_id);
         if let Some(id) = self.directory_id {
             text.push_str("directory.id=");
@@ -46,18 +46,19 @@ impl MetaProperties {
     pub fn parse(bytes: &[u8]) -> Result<Self, FormatError> {
         let text = std::str::from_utf8(bytes).map_err(|_| FormatError::malformed("not UTF-8"))?;
         let (mut version, mut cluster_id, mut node_id, mut directory_id) = (None, None, None, None);
-        for line in text.lines().map(str::trim_start) {
+        for line in text.lines().map(|line| line.trim_start_matches(BLANK)) {
             if line.is_empty() || line.starts_with(['#', '!']) {
                 continue;
             }
             let (key, value) = line.split_once('=').ok_or(FormatError::malformed("a line without ="))?;
-            let value = unescape(value.trim());
-            match key.trim_end() {
-                "version" => version = Some(value.parse::<i64>()?),
+            // As in Java: blanks in front of a value are layout, those behind it belong to it.
+            let value = unescape(value.trim_start_matches(BLANK));
+            match key.trim_end_matches(BLANK) {
+                "version" => version = Some(value.trim().parse::<i64>()?),
                 "cluster.id" => cluster_id = Some(value),
-                "node.id" => node_id = Some(BrokerId(value.parse()?)),
+                "node.id" => node_id = Some(BrokerId(value.trim().parse()?)),
                 "directory.id" => {
-                    let id = value.parse().map_err(|_| FormatError::malformed("directory.id"))?;
+                    let id = value.trim().parse().map_err(|_| FormatError::malformed("directory.id"))?;
                     directory_id = Some(id);
                 }
                 _ => {}
@@ -75,17 +76,45 @@ impl MetaProperties {
     }
 }
 
-/// Puts a backslash in front of a character that means something in properties.
-fn escape(c: char) -> impl Iterator<Item = char> {
-    matches!(c, '\\' | '=' | ':' | '#' | '!' | ' ').then_some('\\').into_iter().chain([c])
+/// What is layout between the parts of a line.
+const BLANK: [char; 3] = [' ', '\t', '\x0c'];
+
+/// Puts a backslash in front of a character that means something in properties; ends of lines get a letter.
+fn escape(value: &str) -> String {
+    let mut text = String::with_capacity(value.len());
+    for c in value.chars() {
+        let written = match c {
+            '\n' => 'n',
+            '\r' => 'r',
+            '\t' => 't',
+            '\x0c' => 'f',
+            '\\' | '=' | ':' | '#' | '!' | ' ' => c,
+            plain => {
+                text.push(plain);
+                continue;
+            }
+        };
+        text.extend(['\\', written]);
+    }
+    text
 }
 
-/// Drops the backslash in front of a character, as Java writes it before `:` and others.
+/// Takes the backslashes away again, also those that Java writes before `:` and others.
 fn unescape(value: &str) -> String {
     let mut chars = value.chars();
     let mut plain = String::with_capacity(value.len());
     while let Some(c) = chars.next() {
-        plain.extend(if c == '\\' { chars.next() } else { Some(c) });
+        if c != '\\' {
+            plain.push(c);
+            continue;
+        }
+        plain.extend(chars.next().map(|escaped| match escaped {
+            'n' => '\n',
+            'r' => '\r',
+            't' => '\t',
+            'f' => '\x0c',
+            other => other,
+        }));
     }
     plain
 }
@@ -104,6 +133,24 @@ mod tests {
         assert_eq!(meta.directory_id.unwrap().to_string(), "X8P3kLJeQk-CQNhGWrrxXg");
     }
 
+    /// Found by fuzzing: an id that ended in a blank came back without it, and the directory was refused as another's.
+    #[test]
+    fn blanks_and_ends_of_lines_in_a_cluster_id_survive() {
+        for id in [
+            " ",
+            "ends in a blank ",
+            "\ttabs\t",
+            "a\nb\r\nc\r",
+            "\\",
+            "\\n",
+            "\u{3000}wide\u{3000}",
+            "a=b:c#d!e",
+        ] {
+            let meta = MetaProperties { cluster_id: id.into(), node_id: BrokerId(1), directory_id: None };
+            assert_eq!(MetaProperties::parse(meta.to_text().as_bytes()), Ok(meta));
+        }
+    }
+
     #[test]
     fn incomplete_old_and_garbled_files_are_refused() {
         for bad in [
@@ -119,7 +166,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn values_survive_text(cluster_id in "[!-~]{1,30}", node in 0..i32::MAX, id in prop::option::of(any::<[u8; 16]>())) {
+        fn values_survive_text(cluster_id in ".{1,30}", node in 0..i32::MAX, id in prop::option::of(any::<[u8; 16]>())) {
             let meta = MetaProperties { cluster_id, node_id: BrokerId(node), directory_id: id.map(TopicId) };
             prop_assert_eq!(MetaProperties::parse(meta.to_text().as_bytes()), Ok(meta));
         }

@@ -13,7 +13,12 @@ use crate::{
     fs::{self, Fs},
 };
 use mainstem_protocol::model::{Offset, TopicPartition};
-use std::{collections::BTreeMap, io, path::Path};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    io,
+    path::Path,
+    sync::Arc,
+};
 
 /// Largest checkpoint file that is read.
 const CHECKPOINT_BYTES_MAX: usize = 1 << 28;
@@ -24,18 +29,52 @@ pub(super) struct Checkpoints {
     /// Present only if the last run ended in order, and nothing contradicts it.
     pub(super) clean: Option<CleanMarker>,
     pub(super) bounds: DurableBounds,
+    /// Whether there is a file of bounds that we wrote.
+    pub(super) has_bounds: bool,
     pub(super) high_watermarks: BTreeMap<TopicPartition, Offset>,
+    /// How far Kafka had flushed each log. Only of a directory that has no bounds of ours, which say the same and more.
+    pub(super) recovery_points: BTreeMap<TopicPartition, Offset>,
+    /// First dirty offsets of logs that have been compacted, so that offsets are missing.
+    pub(super) cleaned: BTreeMap<TopicPartition, Offset>,
 }
 
 impl Checkpoints {
     /// Reads all but the clean marker.
     pub(super) fn load(fs: &dyn Fs, dir: &Path) -> Result<Self, IoFailure> {
         let bounds = read(fs, &dir.join(durable::FILE_NAME))?;
+        let bounds = bounds.and_then(|bytes| DurableBounds::parse(&bytes).ok());
+        let recovery_points = match bounds {
+            Some(_) => BTreeMap::new(),
+            None => read_offsets(fs, &dir.join(offsets::RECOVERY_POINT))?,
+        };
         Ok(Self {
             clean: None,
-            bounds: bounds.and_then(|bytes| DurableBounds::parse(&bytes).ok()).unwrap_or_default(),
+            has_bounds: bounds.is_some(),
+            bounds: bounds.unwrap_or_default(),
             high_watermarks: read_offsets(fs, &dir.join(offsets::HIGH_WATERMARK))?,
+            recovery_points,
+            cleaned: read_offsets(fs, &dir.join(offsets::CLEANER))?,
         })
+    }
+}
+
+/// Names of topics, each kept once however many files and partitions it stands in.
+#[derive(Debug, Default)]
+pub(super) struct Names(BTreeSet<Arc<str>>);
+
+impl Names {
+    /// The same partition, its topic's name shared with the others.
+    pub(super) fn share(&mut self, partition: TopicPartition) -> TopicPartition {
+        if let Some(topic) = self.0.get(&partition.topic) {
+            return TopicPartition { topic: Arc::clone(topic), ..partition };
+        }
+        self.0.insert(Arc::clone(&partition.topic));
+        partition
+    }
+
+    /// The same map, by shared names.
+    pub(super) fn share_keys<T>(&mut self, map: BTreeMap<TopicPartition, T>) -> BTreeMap<TopicPartition, T> {
+        map.into_iter().map(|(partition, value)| (self.share(partition), value)).collect()
     }
 }
 

@@ -3,21 +3,17 @@
 //! Above: the broker's shutdown. Below: logs, checkpoints. If anything fails on the way, or failed before, there is no marker:
 //! the next start scans.
 
-use super::{LogDirectory, checkpoints};
+use super::{LogDirectory, checkpoints, parallel};
 use crate::{
     checkpoint::{
         clean::{self, CleanLog, CleanMarker},
-        kafka_clean, offsets,
+        kafka_clean,
     },
     error::{Context, IoFailure, StorageError},
     fs::OpenMode,
     log::Log,
 };
-use parking_lot::Mutex;
-use std::sync::{
-    Arc,
-    atomic::{AtomicUsize, Ordering},
-};
+use std::sync::Arc;
 
 /// Logs that are closed at the same time.
 const CLOSERS: usize = 4;
@@ -27,6 +23,8 @@ impl LogDirectory {
     /// appends afterwards; slices that are out stay readable.
     pub fn close(&self, broker_epoch: i64) -> Result<(), StorageError> {
         self.workers.lock().stop(&self.core);
+        // What a directory without threads still has in its queues.
+        self.run_pending();
         let logs = self.logs();
         let closed = close_logs(&logs)?;
         if let Some(why) = self.core.failure() {
@@ -38,16 +36,12 @@ impl LogDirectory {
     }
 
     fn write_markers(&self, broker_epoch: i64, closed: &[(Arc<Log>, CleanLog)]) -> Result<(), IoFailure> {
+        self.core.ledger.set_broker_epoch(broker_epoch);
         self.write_bounds()?;
-        let ends =
-            closed.iter().map(|(log, clean)| (log.topic_partition().clone(), clean.log_end_offset)).collect();
-        self.write_offsets(offsets::RECOVERY_POINT, &ends)?;
-        self.write_offsets(offsets::HIGH_WATERMARK, &self.high_watermarks())?;
+        self.core.ledger.write_recovery_points(&*self.core.fs, &self.core.path)?;
+        self.write_high_watermarks()?;
         // Logs that nobody opened are as the last run left them.
-        let mut logs = self.checkpoints.clean.as_ref().map(|marker| marker.logs.clone()).unwrap_or_default();
-        let open = self.logs.lock();
-        logs.retain(|name, _| !open.contains_key(name));
-        drop(open);
+        let mut logs = self.clean_logs.lock().take().unwrap_or_default();
         logs.extend(closed.iter().map(|(log, clean)| (log.topic_partition().clone(), *clean)));
         let marker = CleanMarker {
             cluster_id: self.options.cluster_id.clone(),
@@ -65,25 +59,14 @@ impl LogDirectory {
     }
 }
 
-/// Closes logs, several at a time; the first error ends it.
+/// Closes logs, several at a time. Damaged ones stay as they are, for repair, and are not called clean.
 fn close_logs(logs: &[Arc<Log>]) -> Result<Vec<(Arc<Log>, CleanLog)>, StorageError> {
-    let next = AtomicUsize::new(0);
-    let outcome = Mutex::new(Ok(Vec::with_capacity(logs.len())));
-    std::thread::scope(|scope| {
-        for _ in 0..CLOSERS.min(logs.len()) {
-            scope.spawn(|| {
-                while let Some(log) = logs.get(next.fetch_add(1, Ordering::Relaxed)) {
-                    // A damaged log stays as it is, for repair, and is not called clean.
-                    let closed = if log.damage().is_some() { Ok(None) } else { log.close().map(Some) };
-                    let mut outcome = outcome.lock();
-                    match (closed, &mut *outcome) {
-                        (Ok(Some(clean)), Ok(done)) => done.push((Arc::clone(log), clean)),
-                        (Err(error), Ok(_)) => *outcome = Err(error),
-                        (_, Err(_)) | (Ok(None), _) => {}
-                    }
-                }
-            });
+    let closed = parallel::map(logs, CLOSERS, |log| {
+        if log.damage().is_some() {
+            Ok(None)
+        } else {
+            log.close().map(|clean| Some((Arc::clone(log), clean)))
         }
     });
-    outcome.into_inner()
+    closed.into_iter().filter_map(Result::transpose).collect()
 }

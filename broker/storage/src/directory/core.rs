@@ -2,9 +2,15 @@
 //!
 //! Above: the directory and its logs. Below: the file system.
 
-use super::{checkpoints, work::WorkQueue};
+use super::{
+    checkpoints,
+    compact::Compaction,
+    ledger::Ledger,
+    space::{DiskSpace, Room},
+    work::WorkQueue,
+};
 use crate::{
-    checkpoint::offsets,
+    checkpoint::{durable::DurableBound, offsets},
     error::{Context, IoFailure},
     fs::Fs,
     log::Log,
@@ -33,6 +39,15 @@ pub(crate) enum Chore {
 /// Told once, with the reason, after the directory failed.
 type FailureListener = dyn Fn(&str) + Send + Sync;
 
+/// Sees each flush of a log begin and end. How long it took is for the observer to find out: storage knows no clock. Flushes of
+/// several logs overlap.
+pub trait FlushObserver: Send + Sync {
+    /// A flush begins on this thread; what is returned is handed to its end.
+    fn begins(&self) -> u64;
+    /// The flush that `began` has reached the disk. One that fails does not end: the directory does.
+    fn ended(&self, began: u64);
+}
+
 /// Shared by a directory and its logs.
 pub(crate) struct DirectoryCore {
     pub(crate) path: PathBuf,
@@ -41,12 +56,18 @@ pub(crate) struct DirectoryCore {
     /// Set once, never taken back: what is on the disk is not known any more.
     failure: OnceLock<String>,
     on_failure: Mutex<Option<Arc<FailureListener>>>,
+    flush_observer: OnceLock<Arc<dyn FlushObserver>>,
     pub(super) flushes: WorkQueue<Arc<Log>>,
     pub(super) chores: WorkQueue<Chore>,
+    /// Chores that found no space, for the next pass.
+    postponed: Mutex<Vec<Chore>>,
     /// Logs with appends that nobody waits to see synced.
     dirty: Mutex<Vec<Arc<Log>>>,
     /// Log starts that are not the base of a segment, as the checkpoint has them. Held while the file is replaced.
     log_starts: Mutex<BTreeMap<TopicPartition, Offset>>,
+    pub(super) ledger: Ledger,
+    pub(super) room: Room,
+    pub(super) compaction: Compaction,
     /// Files and folders that left their log.
     doomed: Mutex<Vec<Doomed>>,
 }
@@ -71,6 +92,9 @@ impl DirectoryCore {
         fs: Arc<dyn Fs>,
         handles: Arc<Handles>,
         log_starts: BTreeMap<TopicPartition, Offset>,
+        ledger: Ledger,
+        room: Room,
+        compaction: Compaction,
         doomed: Vec<Doomed>,
     ) -> Self {
         Self {
@@ -79,10 +103,15 @@ impl DirectoryCore {
             handles,
             failure: OnceLock::new(),
             on_failure: Mutex::new(None),
+            flush_observer: OnceLock::new(),
             flushes: WorkQueue::new(),
             chores: WorkQueue::new(),
+            postponed: Mutex::new(Vec::new()),
             dirty: Mutex::new(Vec::new()),
             log_starts: Mutex::new(log_starts),
+            ledger,
+            room,
+            compaction,
             doomed: Mutex::new(doomed),
         }
     }
@@ -97,6 +126,16 @@ impl DirectoryCore {
         if self.failure.set(failure.to_string()).is_ok() {
             self.chores.push(Chore::AnnounceFailure);
         }
+    }
+
+    /// How much room there is, as it was seen last.
+    pub(crate) fn disk_space(&self) -> DiskSpace {
+        self.room.state()
+    }
+
+    /// An append found no space.
+    pub(crate) fn note_no_space(&self) {
+        self.room.note_refusal();
     }
 
     pub(super) fn listen_for_failure(&self, listener: Arc<FailureListener>) {
@@ -114,12 +153,34 @@ impl DirectoryCore {
         }
     }
 
+    pub(super) fn observe_flushes(&self, observer: Arc<dyn FlushObserver>) {
+        // The first observer stays: there is one owner.
+        let _ = self.flush_observer.set(observer);
+    }
+
+    /// Who sees flushes, if anybody does.
+    pub(crate) fn flush_observer(&self) -> Option<&dyn FlushObserver> {
+        self.flush_observer.get().map(|observer| &**observer)
+    }
+
     pub(crate) fn enqueue_flush(&self, log: Arc<Log>) {
         self.flushes.push(log);
     }
 
     pub(crate) fn enqueue(&self, chore: Chore) {
         self.chores.push(chore);
+    }
+
+    /// Has a chore done again later, because there was no space for it.
+    pub(super) fn postpone(&self, chore: Chore) {
+        self.postponed.lock().push(chore);
+    }
+
+    /// Puts what was postponed back into the queue.
+    pub(super) fn resume_postponed(&self) {
+        for chore in mem::take(&mut *self.postponed.lock()) {
+            self.chores.push(chore);
+        }
     }
 
     /// Notes a log that is to be flushed when its time has come.
@@ -165,9 +226,24 @@ impl DirectoryCore {
         checkpoints::replace(&*self.fs, &self.path.join(offsets::LOG_START), text.as_bytes())
     }
 
+    /// Sees to it that no checkpoint says more of a log than this. Waits for the disk.
+    pub(crate) fn lower_checkpoints(
+        &self,
+        partition: &TopicPartition,
+        bound: DurableBound,
+        high_watermark: Offset,
+    ) -> Result<(), IoFailure> {
+        self.ledger.lower(&*self.fs, &self.path, partition, bound, high_watermark)
+    }
+
     /// Notes something that is to be removed later.
     pub(crate) fn doom(&self, doomed: Doomed) {
         self.doomed.lock().push(doomed);
+    }
+
+    /// Notes a file that is to be removed later.
+    pub(crate) fn doom_file(&self, path: PathBuf, due: Timestamp) {
+        self.doom(Doomed { path, is_folder: false, due });
     }
 
     /// Removes what is due. Waits for the disk.

@@ -1,25 +1,35 @@
 //! A log directory: the folder that holds the logs of a broker, and everything that is done for all of them at once.
 //!
-//! Above: the broker. Below: logs, recovery, checkpoints, the file system. Reading order: `core` (what logs share), `work`
-//! (the threads), `open`, `tick`, `delete`, `close`, this file.
+//! Above: the broker. Below: logs, recovery, checkpoints, the file system. Reading order: `core` (what logs share), `ledger`
+//! (checkpoints), `space` (room on the volume), `work` (the threads), `open` and `folder` (the directory, and a log in it),
+//! `parallel`, `strays`, `tick`, `compact`, `delete`, `close`, this file.
 //!
 //! A directory is Open or Failed. A write or sync that fails makes it Failed for good: no append is accepted, no durable end
 //! moves, nothing is tried again. The owner is told once, and decides what that means.
 
 mod checkpoints;
 mod close;
+mod compact;
 mod core;
 mod delete;
+mod folder;
+mod ledger;
 mod open;
+mod parallel;
+mod space;
+mod strays;
 mod tick;
 mod work;
 
+pub use self::core::FlushObserver;
 pub(crate) use self::core::{Chore, DirectoryCore, Doomed};
-pub use open::{FoundPartition, LogDirectoryOptions};
+pub use folder::WantedLog;
+pub use open::LogDirectoryOptions;
+pub use space::{DiskSpace, SpaceLimits};
 
 use crate::{
-    LogConfig,
-    error::{Context, IoFailure, StorageError},
+    checkpoint::clean::CleanLog,
+    error::{Context, IoFailure},
     fs::{FileLock, Space},
     log::Log,
     segment::HandleUsage,
@@ -28,7 +38,7 @@ use checkpoints::Checkpoints;
 use mainstem_protocol::model::{TopicId, TopicPartition};
 use parking_lot::Mutex;
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::BTreeMap,
     fmt,
     path::{Path, PathBuf},
     sync::Arc,
@@ -56,12 +66,12 @@ pub struct LogDirectory {
     options: LogDirectoryOptions,
     directory_id: TopicId,
     previous_broker_epoch: Option<i64>,
+    last_broker_epoch: Option<i64>,
     logs: Mutex<BTreeMap<TopicPartition, Arc<Log>>>,
-    found: Vec<FoundPartition>,
+    found: Vec<TopicPartition>,
+    /// What the marker of a clean shutdown said of logs that have not been opened yet; `None` without a marker.
+    clean_logs: Mutex<Option<BTreeMap<TopicPartition, CleanLog>>>,
     checkpoints: Checkpoints,
-    /// Partitions that `durable.mainstem` may still speak of, although their folder is gone: a new folder of that name must
-    /// not be measured by the old bound.
-    former: Mutex<BTreeSet<TopicPartition>>,
     pass: Mutex<tick::Pass>,
     workers: Mutex<Workers>,
     _lock: Box<dyn FileLock>,
@@ -89,9 +99,19 @@ impl LogDirectory {
         self.previous_broker_epoch
     }
 
-    /// Partitions that had a folder here when the directory was opened.
-    pub fn partitions_found(&self) -> &[FoundPartition] {
+    /// Partitions that had a folder here when the directory was opened, by name.
+    pub fn partitions_found(&self) -> &[TopicPartition] {
         &self.found
+    }
+
+    /// Whether a partition had a folder here when the directory was opened.
+    pub fn has_found(&self, partition: &TopicPartition) -> bool {
+        self.found.binary_search(partition).is_ok()
+    }
+
+    /// Id of the topic that the folder of a partition belongs to; `None` if the folder does not tell, or is not there.
+    pub fn stored_topic_id(&self, partition: &TopicPartition) -> Result<Option<TopicId>, IoFailure> {
+        open::read_topic_id(&*self.core.fs, &self.folder_of(partition))
     }
 
     /// Open or failed.
@@ -107,9 +127,29 @@ impl LogDirectory {
         self.core.listen_for_failure(Arc::new(listener));
     }
 
+    /// Has `observer` see every flush of every log. To be set once, before logs are opened.
+    pub fn observe_flushes(&self, observer: Arc<dyn FlushObserver>) {
+        self.core.observe_flushes(observer);
+    }
+
     /// Size of the volume and what is free on it.
     pub fn usage(&self) -> Result<Space, IoFailure> {
         self.core.fs.free_space(&self.core.path).or_failure("look at", &self.core.path)
+    }
+
+    /// How much room there is, as the last [`LogDirectory::tick`] or a refused append has seen it. Lock free.
+    pub fn disk_space(&self) -> DiskSpace {
+        self.core.disk_space()
+    }
+
+    /// Notes the epoch under which this run is registered; to be called once it is known. Files written from then on carry it.
+    pub fn set_broker_epoch(&self, broker_epoch: i64) {
+        self.core.ledger.set_broker_epoch(broker_epoch);
+    }
+
+    /// Epoch of the run that wrote the directory last, however it ended; `None` if no run of ours did.
+    pub fn last_broker_epoch(&self) -> Option<i64> {
+        self.last_broker_epoch
     }
 
     /// Descriptors and maps in use by segments.
@@ -122,6 +162,11 @@ impl LogDirectory {
         self.logs.lock().get(partition).cloned()
     }
 
+    /// How many logs are open.
+    pub fn log_count(&self) -> usize {
+        self.logs.lock().len()
+    }
+
     /// All logs that are open.
     pub fn logs(&self) -> Vec<Arc<Log>> {
         self.logs.lock().values().cloned().collect()
@@ -131,24 +176,6 @@ impl LogDirectory {
     /// simulations are.
     pub fn run_pending(&self) {
         work::run_pending(&self.core);
-    }
-
-    /// Opens the log of a partition: recovers its folder, or creates one. Waits for the disk. An open log is returned as is.
-    pub fn open_log(
-        &self,
-        partition: TopicPartition,
-        topic_id: TopicId,
-        config: LogConfig,
-    ) -> Result<Arc<Log>, StorageError> {
-        if let Some(why) = self.core.failure() {
-            return Err(StorageError::Failed(why.to_owned()));
-        }
-        if let Some(log) = self.log(&partition) {
-            return Ok(log);
-        }
-        let log = self.open_folder(&partition, topic_id, config)?;
-        // Two openers of one partition: the first to get here wins, and its log is the one.
-        Ok(Arc::clone(self.logs.lock().entry(partition).or_insert(log)))
     }
 
     fn folder_of(&self, partition: &TopicPartition) -> PathBuf {

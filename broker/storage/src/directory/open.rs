@@ -1,28 +1,28 @@
-//! Opening a directory and the folders in it.
+//! Opening a directory.
 //!
-//! Above: the broker's start. Below: checkpoints, recovery. The markers of a clean shutdown are taken away, durably, before
+//! Above: the broker's start. Below: checkpoints. The markers of a clean shutdown are taken away, durably, before
 //! anything else is written: from then on this run is the one that has to end in order.
 
 use super::{
     DELETE_SUFFIX, DirectoryCore, Doomed, LogDirectory,
-    checkpoints::{self, Checkpoints},
+    checkpoints::{self, Checkpoints, Names},
+    compact::Compaction,
+    ledger::Ledger,
+    space::{Room, SpaceLimits},
     tick,
     work::Workers,
 };
 use crate::{
-    LogConfig,
     checkpoint::{clean, kafka_clean, meta_properties, offsets, partition_metadata},
-    error::{Context, IoFailure, OpenError, StorageError},
+    error::{Context, IoFailure, OpenError},
     fs::{DirEntry, Fs},
-    log::{Log, LogParts},
-    recovery::{self, Known},
-    segment::{Handles, Home},
+    segment::Handles,
 };
 use mainstem_protocol::model::{BrokerId, PartitionIndex, Timestamp, TopicId, TopicPartition};
 use parking_lot::Mutex;
 use std::{
-    collections::{BTreeMap, BTreeSet},
-    io,
+    collections::BTreeMap,
+    io, mem,
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -44,17 +44,12 @@ pub struct LogDirectoryOptions {
     pub new_directory_id: TopicId,
     /// How often old segments are looked for (`log.retention.check.interval.ms`).
     pub retention_check_interval_ms: u64,
+    /// How long after the first pass they are first looked for (an internal setting of Kafka, 30 s).
+    pub retention_initial_delay_ms: u64,
+    /// When space on the volume counts as short.
+    pub space: SpaceLimits,
     /// Calls that flush at the same time. 0 = no threads: see [`LogDirectory::run_pending`].
     pub flush_parallelism: usize,
-}
-
-/// A partition that has a folder.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct FoundPartition {
-    /// Its name, from that of the folder.
-    pub topic_partition: TopicPartition,
-    /// Id of the topic, if the folder tells.
-    pub topic_id: Option<TopicId>,
 }
 
 impl LogDirectory {
@@ -76,26 +71,41 @@ impl LogDirectory {
         let mut checkpoints = Checkpoints::load(&*fs, &path)?;
         let previous_broker_epoch = take_markers(&options, &mut checkpoints)?;
         let entries = fs.list(&path).or_failure("list", &path)?;
-        let mut found = Vec::new();
-        for entry in entries.iter().filter(|entry| entry.is_dir) {
-            if let Some(topic_partition) = parse_folder(&entry.name) {
-                let topic_id = read_topic_id(&*fs, &path.join(&entry.name))?;
-                found.push(FoundPartition { topic_partition, topic_id });
-            }
-        }
+        let mut names = Names::default();
+        let folders = entries.iter().filter(|entry| entry.is_dir);
+        let mut found: Vec<TopicPartition> =
+            folders.filter_map(|entry| parse_folder(&entry.name)).map(|name| names.share(name)).collect();
+        found.sort_unstable();
         let doomed = entries.iter().filter_map(doomed_folder).map(|name| Doomed {
             path: path.join(name),
             is_folder: true,
             due: Timestamp::NONE,
         });
         let log_starts = checkpoints::read_offsets(&*fs, &path.join(offsets::LOG_START))?;
-        let core =
-            DirectoryCore::new(path.clone(), fs, Arc::clone(&options.handles), log_starts, doomed.collect());
+        let has_folder = |partition: &TopicPartition| found.binary_search(partition).is_ok();
+        let last_broker_epoch = checkpoints.has_bounds.then_some(checkpoints.bounds.broker_epoch);
+        let mut bounds = mem::take(&mut checkpoints.bounds);
+        bounds.logs = names.share_keys(bounds.logs);
+        let high_watermarks = names.share_keys(mem::take(&mut checkpoints.high_watermarks));
+        let ledger = Ledger::new(bounds, high_watermarks, has_folder);
+        let clean = checkpoints.clean.take().map(|mut marker| {
+            marker.logs = names.share_keys(marker.logs);
+            marker
+        });
+        let handles = Arc::clone(&options.handles);
+        let room = Room::new(options.space, &path);
+        let compaction = Compaction::new(checkpoints.cleaned.clone());
+        let core = DirectoryCore::new(
+            path.clone(),
+            fs,
+            handles,
+            log_starts,
+            ledger,
+            room,
+            compaction,
+            doomed.collect(),
+        );
         let core = Arc::new(core);
-        let mut former: BTreeSet<_> = checkpoints.bounds.logs.keys().cloned().collect();
-        for partition in &found {
-            former.remove(&partition.topic_partition);
-        }
         let workers =
             Workers::start(&core, options.flush_parallelism).or_failure("start threads for", &path)?;
         Ok(Self {
@@ -103,81 +113,15 @@ impl LogDirectory {
             options,
             directory_id,
             previous_broker_epoch,
+            last_broker_epoch,
+            clean_logs: Mutex::new(clean.map(|marker| marker.logs)),
             logs: Mutex::new(BTreeMap::new()),
             found,
             checkpoints,
-            former: Mutex::new(former),
             pass: Mutex::new(tick::Pass::default()),
             workers: Mutex::new(workers),
             _lock: lock,
         })
-    }
-
-    pub(super) fn open_folder(
-        &self,
-        partition: &TopicPartition,
-        topic_id: TopicId,
-        config: LogConfig,
-    ) -> Result<Arc<Log>, StorageError> {
-        let dir = self.folder_of(partition);
-        let fs = &self.core.fs;
-        let is_new = match fs.create_dir(&dir) {
-            Ok(()) => true,
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => false,
-            Err(error) => return Err(error).or_failure("create", &dir).map_err(Into::into),
-        };
-        self.claim(&dir, topic_id)?;
-        if is_new {
-            self.forget_former(partition)?;
-            fs.sync_dir(&self.core.path).or_failure("sync", &self.core.path)?;
-        }
-        let home = Arc::new(Home { fs: Arc::clone(fs), dir, handles: Arc::clone(&self.core.handles) });
-        // What the checkpoints say of an earlier folder of that name does not hold for a new one.
-        let known = if is_new { Known::default() } else { self.known(partition) };
-        let recovered = recovery::recover(&home, &config, &known)?;
-        let high_watermark =
-            if is_new { None } else { self.checkpoints.high_watermarks.get(partition).copied() };
-        let parts = LogParts {
-            topic_partition: partition.clone(),
-            topic_id,
-            home,
-            config,
-            segments: recovered.segments,
-            log_start: recovered.log_start,
-            log_end: recovered.log_end,
-            high_watermark: high_watermark.unwrap_or(recovered.log_start),
-            producers: recovered.producers,
-            epochs: recovered.epochs,
-            last_batch: recovered.last_batch,
-            damage: recovered.damage,
-            recovery: recovered.report,
-        };
-        Log::assemble(parts, Arc::clone(&self.core))
-    }
-
-    /// Sees to it that the folder belongs to the topic.
-    fn claim(&self, dir: &Path, topic_id: TopicId) -> Result<(), StorageError> {
-        match read_topic_id(&*self.core.fs, dir)? {
-            Some(found) if found == topic_id => Ok(()),
-            Some(found) => Err(StorageError::OtherTopic {
-                path: dir.to_owned(),
-                found: found.to_string(),
-                expected: topic_id.to_string(),
-            }),
-            None => {
-                let path = dir.join(partition_metadata::FILE_NAME);
-                let text = partition_metadata::to_text(topic_id);
-                Ok(checkpoints::replace(&*self.core.fs, &path, text.as_bytes())?)
-            }
-        }
-    }
-
-    fn known(&self, partition: &TopicPartition) -> Known {
-        Known {
-            clean: self.checkpoints.clean.as_ref().and_then(|marker| marker.logs.get(partition)).copied(),
-            bound: self.checkpoints.bounds.logs.get(partition).copied(),
-            log_start: self.core.recorded_log_start(partition),
-        }
     }
 }
 
@@ -240,7 +184,7 @@ fn take_markers(
     Ok(epoch)
 }
 
-fn read_topic_id(fs: &dyn Fs, dir: &Path) -> Result<Option<TopicId>, IoFailure> {
+pub(super) fn read_topic_id(fs: &dyn Fs, dir: &Path) -> Result<Option<TopicId>, IoFailure> {
     let bytes = checkpoints::read(fs, &dir.join(partition_metadata::FILE_NAME))?;
     Ok(bytes.and_then(|bytes| partition_metadata::parse(&bytes).ok()).filter(|id| !id.is_none()))
 }

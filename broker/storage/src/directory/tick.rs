@@ -2,18 +2,17 @@
 //!
 //! Above: the broker, which calls it a few times a second from a thread that may wait. Below: logs, checkpoints.
 
-use super::{LogDirectory, checkpoints};
+use super::{DiskSpace, LogDirectory};
 use crate::{
-    checkpoint::{
-        durable::{self, DurableBounds},
-        offsets,
-    },
     error::{IoFailure, StorageError},
     log::Log,
     retention::{ClockGuard, Reading},
 };
-use mainstem_protocol::model::{Offset, Timestamp, TopicPartition};
-use std::{collections::BTreeMap, sync::Arc};
+use mainstem_protocol::model::Timestamp;
+use std::{
+    hash::{DefaultHasher, Hash as _, Hasher as _},
+    sync::Arc,
+};
 
 /// How old an append may get before it is flushed in the background.
 const FLUSH_AFTER_MS: i64 = 1_000;
@@ -27,9 +26,12 @@ const CHECKPOINT_EVERY_MS: i64 = 5_000;
 pub(super) struct Pass {
     bounds_at: Option<Timestamp>,
     checkpoint_at: Option<Timestamp>,
-    bounds: BTreeMap<TopicPartition, Offset>,
-    high_watermarks: BTreeMap<TopicPartition, Offset>,
-    retention_at: Option<Timestamp>,
+    /// Fingerprint of all durable ends as they were last written.
+    bounds: u64,
+    /// The same of Kafka's checkpoint of them.
+    recovery_points: u64,
+    /// When old segments are looked for next, by the monotonic clock; `None` before the first pass.
+    retention_due_ms: Option<i64>,
     clock: ClockGuard,
 }
 
@@ -39,8 +41,14 @@ impl LogDirectory {
         if self.core.failure().is_some() {
             return Ok(());
         }
-        self.pass(now.wall).inspect_err(|failure| self.core.fail(failure))?;
+        match self.pass(now.wall) {
+            // Checkpoints can be written later, when retention has made room, or somebody else.
+            Err(failure) if failure.is_of_space() => self.core.note_no_space(),
+            passed => passed.inspect_err(|failure| self.core.fail(failure))?,
+        }
+        self.core.resume_postponed();
         self.retain(now);
+        self.compact(now);
         Ok(())
     }
 
@@ -53,10 +61,12 @@ impl LogDirectory {
     fn retain(&self, now: Reading) {
         let by_time = {
             let mut pass = self.pass.lock();
-            let every_ms = i64::try_from(self.options.retention_check_interval_ms).unwrap_or(i64::MAX);
-            if !is_due(&mut pass.retention_at, now.wall, every_ms) {
+            let after = |ms: u64| now.monotonic_ms.saturating_add(i64::try_from(ms).unwrap_or(i64::MAX));
+            let first = after(self.options.retention_initial_delay_ms);
+            if now.monotonic_ms < *pass.retention_due_ms.get_or_insert(first) {
                 return;
             }
+            pass.retention_due_ms = Some(after(self.options.retention_check_interval_ms));
             match pass.clock.check(now) {
                 Ok(()) => true,
                 Err(stepped) => {
@@ -67,9 +77,14 @@ impl LogDirectory {
         };
         for log in self.logs() {
             match log.retain(now.wall, by_time) {
-                Ok(0) => {}
-                Ok(bytes) => {
-                    tracing::info!(partition = %log.topic_partition(), bytes, "old segments removed");
+                Ok(retained) => {
+                    if retained.is_unfinished {
+                        self.pass.lock().retention_due_ms = Some(i64::MIN);
+                    }
+                    let bytes = retained.bytes;
+                    if bytes != 0 {
+                        tracing::info!(partition = %log.topic_partition(), bytes, "old segments removed");
+                    }
                 }
                 Err(StorageError::Failed(_)) => return,
                 Err(error) => {
@@ -82,30 +97,50 @@ impl LogDirectory {
     fn pass(&self, now: Timestamp) -> Result<(), IoFailure> {
         self.flush_old(now);
         self.core.remove_doomed(now)?;
+        self.look_at_space()?;
         let mut pass = self.pass.lock();
         if is_due(&mut pass.bounds_at, now, BOUNDS_EVERY_MS) {
-            let durable_ends = self
-                .logs
-                .lock()
-                .iter()
-                .map(|(name, log)| (name.clone(), log.offsets().durable_end))
-                .collect();
+            let durable_ends = self.durable_ends();
             if pass.bounds != durable_ends {
                 self.write_bounds()?;
                 pass.bounds = durable_ends;
             }
         }
         if is_due(&mut pass.checkpoint_at, now, CHECKPOINT_EVERY_MS) {
-            let high_watermarks = self.high_watermarks();
-            if pass.high_watermarks != high_watermarks {
-                self.write_offsets(offsets::HIGH_WATERMARK, &high_watermarks)?;
-                self.write_offsets(offsets::RECOVERY_POINT, &pass.bounds)?;
-                pass.high_watermarks = high_watermarks;
+            self.write_high_watermarks()?;
+            if pass.recovery_points != pass.bounds {
+                self.core.ledger.write_recovery_points(&*self.core.fs, &self.core.path)?;
+                pass.recovery_points = pass.bounds;
             }
             for log in self.logs() {
                 log.relax(now);
             }
             self.core.handles.close_idle();
+        }
+        Ok(())
+    }
+
+    /// A number that changes with any durable end, and when logs come or go.
+    fn durable_ends(&self) -> u64 {
+        let mut hasher = DefaultHasher::new();
+        for (name, log) in &*self.logs.lock() {
+            (&name.topic, name.partition.get(), log.offsets().durable_end.get()).hash(&mut hasher);
+        }
+        hasher.finish()
+    }
+
+    /// As long as space is short, old segments are looked for in every pass.
+    fn look_at_space(&self) -> Result<(), IoFailure> {
+        let (was, is) = self.core.room.look(&*self.core.fs, &self.core.path)?;
+        if is != DiskSpace::Ample {
+            self.pass.lock().retention_due_ms = Some(i64::MIN);
+        }
+        let directory = self.core.path.display();
+        match is {
+            _ if was == is => {}
+            DiskSpace::Ample => tracing::info!(%directory, "there is enough space again"),
+            DiskSpace::Scarce => tracing::warn!(%directory, "space is scarce: clients are refused"),
+            DiskSpace::Exhausted => tracing::error!(%directory, "space is exhausted"),
         }
         Ok(())
     }
@@ -124,42 +159,14 @@ impl LogDirectory {
         }
     }
 
-    /// Where consumers of each log stand.
-    pub(super) fn high_watermarks(&self) -> BTreeMap<TopicPartition, Offset> {
-        let opened = self.logs();
-        let mut all = self.checkpoints.high_watermarks.clone();
-        all.extend(opened.iter().map(|log| (log.topic_partition().clone(), log.offsets().high_watermark)));
-        let former = self.former.lock();
-        all.retain(|name, _| !former.contains(name));
-        all
-    }
-
     /// Replaces `durable.mainstem`. What it says was durable before this call.
     pub(super) fn write_bounds(&self) -> Result<(), IoFailure> {
-        let mut former = self.former.lock();
-        let mut logs = self.checkpoints.bounds.logs.clone();
-        logs.extend(self.logs().iter().map(|log| (log.topic_partition().clone(), log.durable_bound())));
-        logs.retain(|name, _| !former.contains(name));
-        let broker_epoch = self.checkpoints.bounds.broker_epoch;
-        let bytes = DurableBounds { broker_epoch, logs }.to_bytes();
-        checkpoints::replace(&*self.core.fs, &self.core.path.join(durable::FILE_NAME), &bytes)?;
-        former.clear();
-        Ok(())
+        self.core.ledger.write_bounds(&*self.core.fs, &self.core.path, || self.logs())
     }
 
-    /// Makes sure that nothing on disk measures a new folder by what an earlier one of its name had.
-    pub(super) fn forget_former(&self, partition: &TopicPartition) -> Result<(), IoFailure> {
-        self.core.forget_log_start(partition)?;
-        if self.former.lock().contains(partition) { self.write_bounds() } else { Ok(()) }
-    }
-
-    pub(super) fn write_offsets(
-        &self,
-        name: &str,
-        offsets: &BTreeMap<TopicPartition, Offset>,
-    ) -> Result<(), IoFailure> {
-        let text = offsets::to_text(offsets);
-        checkpoints::replace(&*self.core.fs, &self.core.path.join(name), text.as_bytes())
+    /// Replaces the checkpoint of high watermarks, if it says something else.
+    pub(super) fn write_high_watermarks(&self) -> Result<(), IoFailure> {
+        self.core.ledger.write_high_watermarks(&*self.core.fs, &self.core.path, || self.logs())
     }
 }
 

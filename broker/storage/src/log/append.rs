@@ -188,6 +188,8 @@ impl Log {
         if writer.active.is_sealed() {
             writer.active.reactivate().map_err(StorageError::from)?;
             Self::load_active_times(writer).map_err(StorageError::from)?;
+            writer.active.remove_index_files().map_err(|failure| self.failed(failure))?;
+            writer.unsynced.folder = true;
         }
         if writer.roll_due(&offered.first, offered.len, config) {
             self.roll(writer, config)?;
@@ -221,7 +223,10 @@ impl Log {
                 Ok(())
             }
             // Nothing was written and nothing is broken: the one failure that is a refusal.
-            Err(error) if error.kind() == io::ErrorKind::StorageFull => Err(AppendError::NoSpace(len)),
+            Err(error) if error.kind() == io::ErrorKind::StorageFull => {
+                self.directory.note_no_space();
+                Err(AppendError::NoSpace(len))
+            }
             Err(source) => {
                 let path = writer.active.path();
                 Err(self.failed(IoFailure { operation: "reserve space in", path, source }).into())
@@ -335,8 +340,17 @@ impl Log {
         }
     }
 
+    /// Gives the error to return. Fails the directory, unless there was only no room for a small file that can be written later.
+    pub(crate) fn refused_or_failed(&self, failure: IoFailure) -> StorageError {
+        if failure.is_of_space() {
+            self.directory.note_no_space();
+            return StorageError::Io(failure);
+        }
+        self.failed(failure)
+    }
+
     /// Fails the directory, and gives the error to return.
-    pub(super) fn failed(&self, failure: IoFailure) -> StorageError {
+    pub(crate) fn failed(&self, failure: IoFailure) -> StorageError {
         self.directory.fail(&failure);
         StorageError::Io(failure)
     }

@@ -9,12 +9,12 @@ use crate::{
     fs::replace_small,
 };
 use mainstem_protocol::model::Timestamp;
-use std::sync::atomic::Ordering;
+use std::sync::{Arc, atomic::Ordering};
 
 impl Log {
     /// Makes everything durable and writes what a start without a scan needs. No append succeeds afterwards. Waits for the
     /// disk.
-    pub(crate) fn close(&self) -> Result<CleanLog, StorageError> {
+    pub(crate) fn close(self: &Arc<Self>) -> Result<CleanLog, StorageError> {
         self.shut();
         self.flush()?;
         let (active, producers, epochs, clean, last_time) = {
@@ -41,7 +41,8 @@ impl Log {
             producers.write(&self.home).map_err(failed)?;
         }
         let path = self.home.dir.join(EPOCH_FILE);
-        if fs.file_len(&path).is_err() {
+        // A log without a record needs none; one with records has it, unless it was lost.
+        if self.size_bytes() != 0 && fs.file_len(&path).is_err() {
             replace_small(fs, &path, epochs.as_bytes()).or_failure("replace", &path).map_err(failed)?;
         }
         if !active.is_sealed() {

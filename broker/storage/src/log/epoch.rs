@@ -1,7 +1,9 @@
 //! Leader epochs of the log: who led from which offset on.
 //!
-//! Above: the partition, when it becomes leader and when a follower asks where an epoch ended. Below: the epoch cache, and
-//! its file, which is on disk before the first batch of an epoch is acknowledged or served.
+//! Above: the partition, when it becomes leader and when a follower asks where an epoch ended. Below: the epoch cache. Its
+//! file follows with the flush of the first batch of an epoch, before the durable end passes that batch. What the file lacks
+//! after a crash stands in the headers of batches behind the durable bound, where recovery reads it; an epoch that got no
+//! batch is forgotten, and whoever asks where it ended is told where the next one began: at the same offset.
 
 use super::Log;
 use crate::{
@@ -11,21 +13,19 @@ use crate::{
 use mainstem_protocol::model::{LeaderEpoch, Offset};
 
 impl Log {
-    /// Notes that this replica leads from the log end on under `epoch`. Appends carry that epoch afterwards. Waits for the
-    /// disk. The same epoch again changes nothing; an older one is refused.
+    /// Notes that this replica leads from the log end on under `epoch`. Appends carry that epoch afterwards. Writes nothing:
+    /// see the module. The same epoch again changes nothing; an older one is refused.
     pub fn begin_leader_epoch(&self, epoch: LeaderEpoch) -> Result<(), StorageError> {
-        {
-            let mut writer = self.writer.lock();
-            self.check_writable()?;
-            let start = writer.next_offset;
-            match writer.epochs.assign(epoch, start) {
-                Ok(changed) => writer.unsynced.epochs |= changed,
-                Err(refused) => {
-                    return Err(StorageError::FencedEpoch { epoch, current: refused.latest.epoch });
-                }
+        let mut writer = self.writer.lock();
+        self.check_writable()?;
+        let start = writer.next_offset;
+        match writer.epochs.assign(epoch, start) {
+            Ok(changed) => {
+                writer.unsynced.new_epoch |= changed;
+                Ok(())
             }
+            Err(refused) => Err(StorageError::FencedEpoch { epoch, current: refused.latest.epoch }),
         }
-        self.persist_epochs()
     }
 
     /// The latest epoch and where it started; `None` if nobody has led this log.

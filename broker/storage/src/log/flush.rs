@@ -3,7 +3,7 @@
 //! Above: the flusher's threads of the log directory, and close. Below: the segments' files, the folder, the epoch file.
 //!
 //! Order inside one flush: segments that were rolled, the active one, the folder if it has a new name, the epoch file. Only
-//! when all of it succeeded does the durable end move, in this one place; an error fails the directory, and the durable end
+//! when all of it succeeded does the durable end rise, in this one place; an error fails the directory, and the durable end
 //! of its logs never moves again.
 
 use super::{Log, offsets::LogPosition, writer::LastBatch, writer::Writer};
@@ -14,7 +14,7 @@ use crate::{
     segment::OpenSegment,
 };
 use mainstem_protocol::model::{Offset, Timestamp};
-use parking_lot::Mutex;
+use parking_lot::{Mutex, MutexGuard};
 use std::{
     mem,
     sync::{
@@ -110,14 +110,20 @@ impl Log {
     }
 
     /// Syncs everything that was appended before this call. Waits for the disk.
-    pub fn flush(&self) -> Result<(), StorageError> {
+    pub fn flush(self: &Arc<Self>) -> Result<(), StorageError> {
         let _stay = self.stay()?;
         let turn = self.flush.turn.lock();
         if let Some(why) = self.directory.failure() {
             return Err(StorageError::Failed(why.to_owned()));
         }
         let Some(work) = self.writer.lock().take_work() else { return Ok(()) };
-        self.sync(&work).map_err(|failure| self.failed(failure))?;
+        let observed = self.directory.flush_observer().map(|observer| (observer, observer.begins()));
+        if let Err(failure) = self.sync(&work) {
+            return Err(self.put_back(work, failure));
+        }
+        if let Some((observer, began)) = observed {
+            observer.ended(began);
+        }
         // The success arm: the only place where the durable end rises.
         *self.flush.bound.lock() = work.bound;
         let durable_end = work.bound.end.offset;
@@ -127,6 +133,24 @@ impl Log {
             listener(durable_end);
         }
         Ok(())
+    }
+
+    /// If there is only no room for the table of epochs, the flush is tried again with the next pass.
+    fn put_back(self: &Arc<Self>, work: FlushWork, failure: IoFailure) -> StorageError {
+        let is_harmless = failure.is_of_space() && failure.path.file_name() == Some(EPOCH_FILE.as_ref());
+        if !is_harmless {
+            return self.failed(failure);
+        }
+        let mut writer = self.writer.lock();
+        let unsynced = &mut writer.unsynced;
+        unsynced.rolled.splice(..0, work.rolled);
+        unsynced.data = true;
+        unsynced.folder |= work.folder;
+        unsynced.epochs = true;
+        unsynced.since = Some(Timestamp::NONE);
+        drop(writer);
+        self.directory.note_dirty(self);
+        self.refused_or_failed(failure)
     }
 
     fn sync(&self, work: &FlushWork) -> Result<(), IoFailure> {
@@ -144,7 +168,7 @@ impl Log {
         Ok(())
     }
 
-    /// Replaces the epoch file if it lags behind. Waits for the disk.
+    /// Replaces the epoch file if it says what does not hold any more. Waits for the disk.
     pub(super) fn persist_epochs(&self) -> Result<(), StorageError> {
         let _stay = self.stay()?;
         let _turn = self.flush.turn.lock();
@@ -153,12 +177,16 @@ impl Log {
             if !mem::take(&mut writer.unsynced.epochs) {
                 return Ok(());
             }
+            writer.unsynced.new_epoch = false;
             writer.epochs.to_text()
         };
         let path = self.home.dir.join(EPOCH_FILE);
-        replace_small(&*self.home.fs, &path, text.as_bytes())
-            .or_failure("replace", &path)
-            .map_err(|failure| self.failed(failure))
+        replace_small(&*self.home.fs, &path, text.as_bytes()).or_failure("replace", &path).map_err(
+            |failure| {
+                self.writer.lock().unsynced.epochs = true;
+                self.refused_or_failed(failure)
+            },
+        )
     }
 
     /// The durable bound as it goes into `durable.mainstem`.
@@ -171,6 +199,20 @@ impl Log {
             last_epoch: last_batch.epoch,
             last_batch_crc: last_batch.crc,
             fsync_held: false,
+        }
+    }
+
+    /// Waits for the flush that runs, and keeps others from starting while the result lives.
+    pub(super) fn hold_flushes(&self) -> MutexGuard<'_, ()> {
+        self.flush.turn.lock()
+    }
+
+    /// Has the durable end fall to `end` if it is beyond. The caller holds the flushes.
+    pub(super) fn lower_durable_end(&self, end: LogPosition, last_batch: LastBatch) {
+        let mut bound = self.flush.bound.lock();
+        if end.offset < bound.end.offset {
+            *bound = Bound { end, last_batch };
+            self.view.durable_end.store(end.offset.get(), Ordering::Release);
         }
     }
 
@@ -200,7 +242,9 @@ impl Log {
 }
 
 impl Writer {
-    /// What is not synced yet; `None` if nothing is. What it takes is not given back: a failure fails the directory.
+    /// What is not synced yet; `None` if nothing is. An epoch without a record waits for its first one: nobody could tell that
+    /// it was lost, and a broker that starts begins one in every log. What is taken is not given back: a failure fails the
+    /// directory.
     fn take_work(&mut self) -> Option<FlushWork> {
         let unsynced = &mut self.unsynced;
         if !unsynced.data && !unsynced.folder && !unsynced.epochs {
@@ -212,7 +256,7 @@ impl Writer {
             rolled: taken.rolled,
             active: self.handle.clone().filter(|_| taken.data || taken.folder),
             folder: taken.folder,
-            epochs: taken.epochs.then(|| self.epochs.to_text()),
+            epochs: (taken.epochs || taken.new_epoch).then(|| self.epochs.to_text()),
         })
     }
 

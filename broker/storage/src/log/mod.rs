@@ -4,25 +4,28 @@
 //! [`crate::segment`], [`crate::producer_state`], [`crate::epoch_cache`].
 //!
 //! In reading order: `offsets` (what readers see), `writer` (what the append lock guards), `append`, `producers`, `roll`, `flush`, `read`
-//! with `slice`, `timestamps`, `watermark`, `epoch`, `retain`, `close`.
+//! with `slice`, `timestamps`, `watermark`, `epoch`, `retain`, `compact`, `truncate`, `reset`, `close`.
 //!
-//! Locks, in the order in which they may be taken: presence, start, flush, append, bounds. Readers take none of them. The append lock is held
+//! Locks, in the order in which they may be taken: presence, start, sealing, flush, append, bounds. Readers take none of them. The append lock is held
 //! for one write into the page cache, never during a sync.
 
 mod append;
 mod close;
+mod compact;
 mod epoch;
 mod flush;
 pub(crate) mod marker;
 pub(crate) mod offsets;
 mod producers;
 mod read;
+mod reset;
 mod retain;
 mod roll;
 mod slice;
 #[cfg(test)]
 mod tests;
 mod timestamps;
+mod truncate;
 mod watermark;
 pub(crate) mod writer;
 
@@ -31,13 +34,14 @@ pub(crate) use flush::EPOCH_FILE;
 use flush::FlushStatus;
 pub use offsets::LogOffsets;
 pub use read::{LogRead, ReadBound};
-pub(crate) use roll::{IndexFiles, ProducerFiles, SealOrder};
+pub(crate) use roll::{IndexFiles, ProducerFiles, SealOrder, write_synced};
 pub use slice::FileSlice;
 pub use timestamps::TimestampedOffset;
+pub use truncate::TruncationFloor;
 
 use crate::{
     config::LogConfig,
-    directory::DirectoryCore,
+    directory::{DirectoryCore, DiskSpace},
     error::{Damage, ReadError, StorageError},
     producer_state::ProducerStates,
     recovery::Recovery,
@@ -52,7 +56,7 @@ use std::{
     fmt,
     sync::{
         Arc, OnceLock,
-        atomic::{AtomicBool, AtomicI64, Ordering},
+        atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering},
     },
 };
 use writer::{LastBatch, Reservation, Unsynced, Writer};
@@ -79,21 +83,28 @@ pub struct Log {
     bounds: Mutex<()>,
     /// First offset whose fate is open, -1 = none. Set under the append lock, read under the bounds lock.
     first_unstable: AtomicI64,
-    /// Held by whoever moves the log start, which waits for the disk. Taken before all other locks.
+    /// Held by whoever moves the log start, or the log end back, which waits for the disk.
     start: Mutex<()>,
+    /// Held while a segment is sealed, so that it does not become the active one again meanwhile.
+    sealing: Mutex<()>,
     flush: FlushStatus,
     on_durable: ArcSwapOption<Box<DurableListener>>,
     tail: Arc<TailReaders>,
-    damage: OnceLock<Damage>,
+    /// On the heap: hardly any log has one.
+    damage: OnceLock<Box<Damage>>,
     recovery: Recovery,
     closed: AtomicBool,
+    /// Set, under the append lock, while the log is cut: appends have to wait until the old tail is gone from the disk.
+    cutting: AtomicBool,
+    /// How often the log was cut or reset: what was found out of it before does not hold any more. Moved under the start lock.
+    cuts: AtomicU64,
     /// Read-locked by work that writes into the folder, write-locked to take the folder away. Taken before all other locks.
     presence: RwLock<Presence>,
 }
 
 /// Whether the log still has its folder.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Presence {
+pub(crate) enum Presence {
     Here,
     Gone,
 }
@@ -104,11 +115,13 @@ pub(crate) struct LogParts {
     pub(crate) topic_partition: TopicPartition,
     pub(crate) topic_id: TopicId,
     pub(crate) home: Arc<Home>,
-    pub(crate) config: LogConfig,
+    pub(crate) config: Arc<LogConfig>,
     /// Ordered by base offset, not empty.
     pub(crate) segments: Vec<Arc<Segment>>,
     pub(crate) log_start: Offset,
     pub(crate) log_end: Offset,
+    /// Everything below can be read; the log end, unless there is damage.
+    pub(crate) intact_end: Offset,
     /// Not above the log end; may lie below the log start.
     pub(crate) high_watermark: Offset,
     pub(crate) producers: ProducerStates,
@@ -158,7 +171,7 @@ impl Log {
             topic_id: parts.topic_id,
             home: parts.home,
             directory,
-            config: ArcSwap::from_pointee(parts.config),
+            config: ArcSwap::new(parts.config),
             segments: ArcSwap::from_pointee(segments),
             view: OffsetsView {
                 log_start: AtomicI64::new(log_start.get()),
@@ -181,19 +194,25 @@ impl Log {
                 epochs: parts.epochs,
                 last_batch: parts.last_batch,
                 unsynced: Unsynced::default(),
+                has_zeros_behind: false,
             }),
             bounds: Mutex::new(()),
             first_unstable: AtomicI64::new(first_unstable.get()),
             start: Mutex::new(()),
+            sealing: Mutex::new(()),
             flush: FlushStatus::new(end, parts.last_batch),
             on_durable: ArcSwapOption::empty(),
             tail: Arc::new(TailReaders::default()),
-            damage: parts.damage.map(OnceLock::from).unwrap_or_default(),
+            damage: parts.damage.map(|damage| OnceLock::from(Box::new(damage))).unwrap_or_default(),
             recovery: parts.recovery,
             closed: AtomicBool::new(false),
+            cutting: AtomicBool::new(false),
+            cuts: AtomicU64::new(0),
             presence: RwLock::new(Presence::Here),
         });
-        if log.damage.get().is_none() {
+        if log.damage.get().is_some() {
+            log.show_intact_part(high_watermark, parts.intact_end);
+        } else {
             let mut writer = log.writer.lock();
             // Recovery may have made the active segment's indexes in memory: go on from what they know.
             if !writer.active.is_sealed() {
@@ -226,8 +245,8 @@ impl Log {
     }
 
     /// Replaces the settings; they hold from the next append, roll or pass on.
-    pub fn update_config(&self, config: LogConfig) {
-        self.config.store(Arc::new(config));
+    pub fn update_config(&self, config: impl Into<Arc<LogConfig>>) {
+        self.config.store(config.into());
     }
 
     /// Bytes of all segments.
@@ -240,14 +259,20 @@ impl Log {
         self.segments.load().len()
     }
 
+    /// How much room there is on the log's volume, as it was seen last. Lock free.
+    pub fn disk_space(&self) -> DiskSpace {
+        self.directory.disk_space()
+    }
+
     /// How the log was found when it was opened.
     pub fn recovery(&self) -> &Recovery {
         &self.recovery
     }
 
-    /// What is damaged below the durable bound, if anything is. Such a log serves nobody and waits for repair.
+    /// What is damaged below the durable bound, if anything is. Such a log takes no appends and waits for repair; what lies
+    /// before the damage is served.
     pub fn damage(&self) -> Option<&Damage> {
-        self.damage.get()
+        self.damage.get().map(|damage| &**damage)
     }
 
     /// Has `listener` called with the durable end each time after it moved, on the thread that flushed, without any lock of
@@ -263,17 +288,21 @@ impl Log {
             return Err(StorageError::Failed(why.to_owned()));
         }
         if let Some(damage) = self.damage.get() {
-            return Err(damage.clone().into());
+            return Err(Damage::clone(damage).into());
         }
         if self.closed.load(Ordering::Acquire) {
             return Err(StorageError::Closed);
+        }
+        if self.cutting.load(Ordering::Acquire) {
+            return Err(StorageError::Truncating);
         }
         Ok(())
     }
 
     /// Keeps the folder where it is while the guard lives; fails if it is gone.
-    fn stay(&self) -> Result<RwLockReadGuard<'_, Presence>, StorageError> {
-        let presence = self.presence.read();
+    pub(crate) fn stay(&self) -> Result<RwLockReadGuard<'_, Presence>, StorageError> {
+        // Also by who holds a guard already, whoever waits to take the folder away.
+        let presence = self.presence.read_recursive();
         if *presence == Presence::Gone { Err(StorageError::Closed) } else { Ok(presence) }
     }
 
@@ -281,7 +310,7 @@ impl Log {
     fn note_damage(&self, error: &ReadError) {
         if let ReadError::Damaged(damage) = error {
             // The first report stays.
-            let _ = self.damage.set(damage.clone());
+            let _ = self.damage.set(Box::new(damage.clone()));
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Reading: from an offset to a range of bytes in one segment.
 //!
 //! Above: the partition, for consumers and followers. Below: the segments' indexes and headers. No lock is taken: readers
-//! load the bounds, then the array of segments.
+//! load the bounds, then the array of segments. Damage concerns whoever reads what is damaged, and nobody else.
 
 use super::{FileSlice, Log, LogOffsets, offsets::LogPosition, slice::TailGuard};
 use crate::{
@@ -10,7 +10,7 @@ use crate::{
     txn_index::{AbortedTxn, Search, sort_for_reader},
 };
 use mainstem_protocol::model::Offset;
-use std::sync::Arc;
+use std::{io, sync::Arc};
 
 /// How far a reader may see.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,7 +52,14 @@ impl Log {
         bound: ReadBound,
         at_least_one: bool,
     ) -> Result<LogRead, ReadError> {
-        let read = self.find_slice(from, max_bytes, bound, at_least_one);
+        let before = self.segments.load_full();
+        let mut read = self.find_slice(from, max_bytes, bound, at_least_one);
+        let is_exchanged = || !Arc::ptr_eq(&before, &self.segments.load());
+        if is_gone(&read) || (matches!(read, Err(ReadError::Damaged(_))) && is_exchanged()) {
+            // The file of a cold segment left the log after the array of segments was loaded: the next look will not find it. Or
+            // a bound was loaded that points into a segment which compaction has exchanged since.
+            read = self.find_slice(from, max_bytes, bound, at_least_one);
+        }
         if let Err(error) = &read {
             self.note_damage(error);
         }
@@ -66,11 +73,15 @@ impl Log {
         bound: ReadBound,
         at_least_one: bool,
     ) -> Result<LogRead, ReadError> {
-        if let Some(damage) = self.damage.get() {
-            return Err(damage.clone().into());
-        }
-        // Only this bound shows what a truncation may take away: register before looking where the log ends.
-        let tail = (bound == ReadBound::LogEnd).then(|| self.tail.enter());
+        // Only this bound shows what a truncation may take away: register before looking where the log ends. While one is
+        // under way there is nothing to see beyond the high watermark.
+        let (tail, bound) = match bound {
+            ReadBound::LogEnd => match self.tail.enter() {
+                Some(guard) => (Some(guard), bound),
+                None => (None, ReadBound::HighWatermark),
+            },
+            ReadBound::HighWatermark | ReadBound::LastStable => (None, bound),
+        };
         let end = match bound {
             ReadBound::LogEnd => self.view.log_end.get(),
             ReadBound::HighWatermark => self.view.high_watermark.get(),
@@ -86,8 +97,17 @@ impl Log {
             return Ok(nothing);
         }
         let segments = self.segments.load();
-        let Some((segment, first)) = first_batch(&segments, from, end)? else { return Ok(nothing) };
+        let Some((segment, first)) = first_batch(&segments, from, end)? else {
+            // Of a damaged log only the front is there: the rest is not at its end, it is missing.
+            return self.damage().map_or(Ok(nothing), |damage| Err(damage.clone().into()));
+        };
         let limit = end_in_segment(segment, end);
+        let sound = segment.intact_from(first.position, limit.saturating_sub(first.position));
+        let sound = self.before_known_damage(segment, first.position, sound);
+        if first.position.saturating_add(sound) < first.end() {
+            return Err(segment.rot_at(first.position).into());
+        }
+        let max_bytes = max_bytes.min(usize::try_from(sound).unwrap_or(usize::MAX));
         let Some((stop, next_offset)) = range_end(segment, &first, limit, max_bytes, at_least_one)? else {
             return Ok(nothing);
         };
@@ -98,6 +118,13 @@ impl Log {
         };
         let slice = self.slice(segment, first.position, stop, next_offset, end, tail)?;
         Ok(LogRead { slice: Some(slice), aborted, offsets, next_offset })
+    }
+
+    /// Of `len` bytes from a position on, those before the damage that the log is known to have.
+    fn before_known_damage(&self, segment: &Segment, position: u64, len: u64) -> u64 {
+        let here = self.damage().filter(|damage| damage.path == segment.path());
+        let distance = here.and_then(|damage| damage.position.checked_sub(position));
+        distance.map_or(len, |distance| len.min(distance))
     }
 
     fn slice(
@@ -121,8 +148,13 @@ impl Log {
     }
 }
 
+/// Whether a file was not there any more.
+fn is_gone(read: &Result<LogRead, ReadError>) -> bool {
+    matches!(read, Err(ReadError::Io(failure)) if failure.source.kind() == io::ErrorKind::NotFound)
+}
+
 /// The segment and batch that hold `from`, or the first batch behind it; `None` if there is none below `end`.
-fn first_batch(
+pub(super) fn first_batch(
     segments: &[Arc<Segment>],
     from: Offset,
     end: LogPosition,
@@ -139,7 +171,7 @@ fn first_batch(
 }
 
 /// Where readers with this bound have to stop in a segment.
-fn end_in_segment(segment: &Segment, end: LogPosition) -> u64 {
+pub(super) fn end_in_segment(segment: &Segment, end: LogPosition) -> u64 {
     if segment.base_offset() == end.segment { end.position.min(segment.len()) } else { segment.len() }
 }
 
@@ -162,36 +194,41 @@ fn range_end(
     let jump =
         segment.index()?.floor_position(wish.saturating_sub(1)).map_or(0, |entry| u64::from(entry.position));
     if stop < jump {
-        match walk_to(segment, jump, next_offset, wish, limit) {
+        let (mut far, mut far_offset) = (jump, next_offset);
+        match walk_to(segment, &mut far, &mut far_offset, wish, limit) {
             // The index may be what is wrong: walk without it.
             Err(ReadError::Damaged(_)) => segment.distrust_index().map(|_| ())?,
-            end => return end.map(Some),
+            end => return end.map(|()| Some((far, far_offset))),
         }
     }
-    (stop, next_offset) = walk_to(segment, stop, next_offset, wish, limit)?;
-    Ok(Some((stop, next_offset)))
+    match walk_to(segment, &mut stop, &mut next_offset, wish, limit) {
+        // What lies before the damage is served; whoever comes for the rest meets it.
+        Ok(()) | Err(ReadError::Damaged(_)) => Ok(Some((stop, next_offset))),
+        Err(error) => Err(error),
+    }
 }
 
-/// The last boundary of a batch at or before `wish`, walking from the boundary at `stop`, and the offset there.
+/// Moves the boundary of a batch at `stop` on to the last one at or before `wish`, and `next_offset` to the offset there; up
+/// to where an error comes in the way.
 fn walk_to(
     segment: &Arc<Segment>,
-    mut stop: u64,
-    mut next_offset: Offset,
+    stop: &mut u64,
+    next_offset: &mut Offset,
     wish: u64,
     limit: u64,
-) -> Result<(u64, Offset), ReadError> {
+) -> Result<(), ReadError> {
     let open = segment.open()?;
-    let mut scan = HeaderScan::new(segment, &open, stop, limit);
-    while stop < wish {
+    let mut scan = HeaderScan::new(segment, &open, *stop, limit);
+    while *stop < wish {
         let Some(batch) = scan.next()? else { break };
         if wish < batch.end() {
-            next_offset = batch.header.base_offset;
+            *next_offset = batch.header.base_offset;
             break;
         }
-        stop = batch.end();
-        next_offset = batch.header.next_offset();
+        *stop = batch.end();
+        *next_offset = batch.header.next_offset();
     }
-    Ok((stop, next_offset))
+    Ok(())
 }
 
 /// Aborted transactions that overlap `[from, to)`. Their markers lie in the slice's segment or a later one.

@@ -15,7 +15,8 @@ use crate::{
     fs::{OpenMode, replace_small},
     producer_state::{ProducerStates, sidecar, snapshot},
     seal::{BlockChecksums, FileSeal, Seal},
-    segment::{FileKind, HeaderScan, Home, Segment, TimeEntry},
+    segment::{FileKind, HeaderScan, Home, OffsetIndex, Segment, TimeEntry, TimeIndex},
+    txn_index::TransactionIndex,
 };
 use mainstem_protocol::model::{Offset, Timestamp};
 use std::sync::Arc;
@@ -39,6 +40,8 @@ impl Log {
         config: &LogConfig,
     ) -> Result<(), StorageError> {
         let base_offset = writer.next_offset;
+        let segment = Segment::create(&self.home, base_offset, config.segment_bytes)
+            .map_err(|failure| self.refused_or_failed(failure))?;
         let order = SealOrder {
             segment: Arc::clone(&writer.active),
             end_offset: base_offset,
@@ -46,16 +49,20 @@ impl Log {
             producers: ProducerFiles::of(&writer.producers, base_offset),
             epochs: writer.epochs.clone(),
         };
-        let segment = Segment::create(&self.home, base_offset, config.segment_bytes)
-            .map_err(|failure| self.failed(failure))?;
+        let finished = match writer.handle.take() {
+            Some(handle) => handle,
+            None => writer.active.open().map_err(|failure| self.failed(failure))?,
+        };
+        if writer.has_zeros_behind {
+            // Everything behind the last batch of a finished segment would be damage.
+            let cut = finished.file().set_len(writer.position);
+            cut.or_failure("cut", &writer.active.path()).map_err(|failure| self.failed(failure))?;
+        }
+        // Also if nothing was appended: the last run may have cut the file, and ended before that was synced.
+        writer.unsynced.rolled.push(finished);
         let mut segments = self.segments.load().as_ref().clone();
         segments.push(Arc::clone(&segment));
         self.segments.store(Arc::new(segments));
-        if let Some(handle) = writer.handle.take()
-            && writer.unsynced.data
-        {
-            writer.unsynced.rolled.push(handle);
-        }
         writer.begin_segment(segment);
         writer.unsynced.folder = true;
         self.view.log_end.set(writer.end());
@@ -80,16 +87,21 @@ impl Log {
         Ok(())
     }
 
-    /// Writes everything that a finished segment has on disk. Runs in the background; the segment was rolled before.
-    pub(crate) fn seal(&self, order: &SealOrder) -> Result<(), StorageError> {
+    /// Writes everything that a finished segment has on disk. Runs in the background; the segment was rolled before. Without room
+    /// for it the segment goes on with its indexes in memory, and this can be called again.
+    pub(crate) fn seal(self: &Arc<Self>, order: &SealOrder) -> Result<(), StorageError> {
         let _stay = self.stay()?;
+        // What the files say has to be on disk before they are: recovery may find them beside a shorter log, and where that ends
+        // at its durable bound it believes them.
+        self.flush()?;
+        let _sealing = self.sealing.lock();
         let segment = &order.segment;
-        // Deleted or cut off meanwhile: nothing to finish.
+        // Cut off meanwhile: nothing to finish.
         let is_part = self.segments.load().iter().any(|part| Arc::ptr_eq(part, segment));
         if !is_part || segment.is_sealed() {
             return Ok(());
         }
-        let failed = |failure: IoFailure| self.failed(failure);
+        let failed = |failure: IoFailure| self.refused_or_failed(failure);
         let open = segment.open().map_err(failed)?;
         open.file().set_len(segment.len()).or_failure("cut", &segment.path()).map_err(failed)?;
         if let Some(entry) = order.last_time {
@@ -121,6 +133,7 @@ impl Writer {
         self.active = segment;
         self.position = 0;
         self.since_index_entry = 0;
+        self.has_zeros_behind = false;
         self.max_timestamp = Timestamp::NONE;
         self.max_timestamp_offset = Offset::NONE;
         self.first_timestamp = None;
@@ -178,18 +191,28 @@ impl IndexFiles {
         })
     }
 
-    /// Writes and syncs the files; their names become durable with the next sync of the folder. A broken or missing index is
-    /// rebuilt, so they are written in place.
+    /// From indexes that belong to no segment yet.
+    pub(crate) fn from_parts(index: &OffsetIndex, times: &TimeIndex, aborted: &TransactionIndex) -> Self {
+        Self { index: index.to_bytes(), times: times.to_bytes(), aborted: aborted.to_bytes() }
+    }
+
+    /// The files that there are to be, with their content; the offset index first. A transaction index without entries has none.
+    pub(crate) fn named(&self) -> Vec<(FileKind, &[u8])> {
+        let mut files = vec![(FileKind::OffsetIndex, &*self.index), (FileKind::TimeIndex, &*self.times)];
+        if !self.aborted.is_empty() {
+            files.push((FileKind::TransactionIndex, &*self.aborted));
+        }
+        files
+    }
+
+    /// Writes and syncs the files; their names become durable with the next sync of the folder. The offset index goes first and
+    /// comes last: where it is, the others are complete and of the same log.
     pub(crate) fn write(&self, segment: &Segment) -> Result<(), IoFailure> {
         let home = segment.home();
-        let put = |kind: FileKind, bytes: &[u8]| {
+        segment.remove_index_files()?;
+        for (kind, bytes) in self.named().into_iter().rev() {
             let path = home.path(segment.base_offset(), kind);
-            write_synced(home, &path, bytes).or_failure("write", &path)
-        };
-        put(FileKind::OffsetIndex, &self.index)?;
-        put(FileKind::TimeIndex, &self.times)?;
-        if !self.aborted.is_empty() {
-            put(FileKind::TransactionIndex, &self.aborted)?;
+            write_synced(home, &path, bytes).or_failure("write", &path)?;
         }
         Ok(())
     }
@@ -227,7 +250,8 @@ impl ProducerFiles {
     }
 }
 
-fn write_synced(home: &Home, path: &std::path::Path, bytes: &[u8]) -> std::io::Result<()> {
+/// Writes a file whole and syncs it, but not its name.
+pub(crate) fn write_synced(home: &Home, path: &std::path::Path, bytes: &[u8]) -> std::io::Result<()> {
     let file = home.fs.open(path, OpenMode::CreateOrTruncate)?;
     if !bytes.is_empty() {
         file.write_all_at(bytes, 0)?;

@@ -13,8 +13,9 @@ use std::{
     os::fd::BorrowedFd,
     sync::{
         Arc,
-        atomic::{AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
+    time::Duration,
 };
 
 /// Whole record batches of one segment. Cloning shares the file.
@@ -81,15 +82,29 @@ impl FileSlice {
         Ok(())
     }
 
+    /// Whether the bytes are known to be those that were sealed, or were never sealed. If not, [`FileSlice::compare`] has
+    /// to look, and the offset has to be read again: what is wrong is not handed out a second time.
+    pub fn is_compared(&self) -> bool {
+        self.hot || self.segment.is_compared(self.position, crate::bytes_of(self.len))
+    }
+
+    /// Compares the bytes with the checksums of their segment's seal. What is found is for the next reader; an error says only
+    /// that it could not be found out. Waits for the disk: never on an executor thread.
+    pub fn compare(&self) -> Result<(), IoFailure> {
+        self.populate()?;
+        self.segment.compare(&self.open, self.position, crate::bytes_of(self.len))
+    }
+
     fn end(&self) -> u64 {
         self.position.saturating_add(crate::bytes_of(self.len))
     }
 }
 
-/// How many slices reach past the high watermark. A truncation lets nobody new in and waits for those that are out.
+/// How many readers look past the high watermark. A truncation lets nobody new in and waits for those that are there.
 #[derive(Debug, Default)]
 pub(super) struct TailReaders {
     count: AtomicUsize,
+    shut: AtomicBool,
     waiting: Mutex<()>,
     left: Condvar,
 }
@@ -98,19 +113,42 @@ pub(super) struct TailReaders {
 #[derive(Debug)]
 pub(super) struct TailGuard(Arc<TailReaders>);
 
+/// While it lives, nobody looks past the high watermark.
+#[derive(Debug)]
+pub(super) struct TailQuiet<'a>(&'a TailReaders);
+
 impl TailReaders {
-    /// Registers a reader; to be called before it looks where the log ends. Sequentially consistent with
-    /// the truncation's wait: either the truncation sees the reader or the reader sees the lowered end.
-    pub(super) fn enter(self: &Arc<Self>) -> TailGuard {
-        self.count.fetch_add(1, Ordering::SeqCst);
-        std::sync::atomic::fence(Ordering::SeqCst);
-        TailGuard(Arc::clone(self))
+    /// Registers a reader; to be called before it looks where the log ends. `None` while the log is cut: what lies past the
+    /// high watermark is not to be looked at.
+    pub(super) fn enter(self: &Arc<Self>) -> Option<TailGuard> {
+        let guard = TailGuard::new(self);
+        // Both sides first say what they do, then look at what the other does: one of them sees the other.
+        if self.shut.load(Ordering::SeqCst) { None } else { Some(guard) }
+    }
+
+    /// Waits, at most so long, until no reader is left. Nobody comes in until the result is dropped. One caller at a time.
+    pub(super) fn silence(&self, patience: Duration) -> Option<TailQuiet<'_>> {
+        self.shut.store(true, Ordering::SeqCst);
+        let quiet = TailQuiet(self);
+        let mut waiting = self.waiting.lock();
+        let is_empty = |count: &AtomicUsize| count.load(Ordering::SeqCst) == 0;
+        let timed_out =
+            self.left.wait_while_for(&mut waiting, |()| !is_empty(&self.count), patience).timed_out();
+        drop(waiting);
+        (!timed_out || is_empty(&self.count)).then_some(quiet)
+    }
+}
+
+impl TailGuard {
+    fn new(readers: &Arc<TailReaders>) -> Self {
+        readers.count.fetch_add(1, Ordering::SeqCst);
+        Self(Arc::clone(readers))
     }
 }
 
 impl Clone for TailGuard {
     fn clone(&self) -> Self {
-        self.0.enter()
+        Self::new(&self.0)
     }
 }
 
@@ -120,6 +158,12 @@ impl Drop for TailGuard {
             drop(self.0.waiting.lock());
             self.0.left.notify_all();
         }
+    }
+}
+
+impl Drop for TailQuiet<'_> {
+    fn drop(&mut self) {
+        self.0.shut.store(false, Ordering::SeqCst);
     }
 }
 

@@ -1,5 +1,8 @@
 //! Logs in a temporary directory: appending, reading, rolling, restarting.
 
+mod record_from;
+mod truncation;
+
 use crate::{
     AppendContext, AppendError, AppendOrigin, Durability, Finding, Handles, Log, LogConfig, LogDirectory,
     LogDirectoryOptions, ReadBound, ReadError,
@@ -24,7 +27,9 @@ pub(crate) fn options(path: &Path) -> LogDirectoryOptions {
         node_id: BrokerId(1),
         new_directory_id: TopicId([7; 16]),
         retention_check_interval_ms: 300_000,
+        retention_initial_delay_ms: 0,
         flush_parallelism: 0,
+        space: crate::SpaceLimits::default(),
     }
 }
 
@@ -96,6 +101,21 @@ fn base_offsets(log: &Log, from: i64, max_bytes: usize) -> Vec<i64> {
             rest = &rest[header.total_len()..];
         }
         next = read.next_offset;
+    }
+}
+
+/// The same up to the first error, which has to be one of damage.
+fn base_offsets_until_damage(log: &Log) -> Vec<i64> {
+    let mut found = Vec::new();
+    loop {
+        let next = found.last().map_or(Offset(0), |last| Offset(last + 1));
+        match log.read(next, 1, ReadBound::LogEnd, true) {
+            Ok(read) => found.push(
+                BatchHeader::parse(&read.slice.unwrap().as_bytes().unwrap()).unwrap().base_offset.get(),
+            ),
+            Err(ReadError::Damaged(_)) => return found,
+            Err(error) => panic!("{error}"),
+        }
     }
 }
 
@@ -230,8 +250,8 @@ fn a_clean_restart_finds_the_log_as_it_was() {
     drop((log, directory));
     let directory = LogDirectory::open(options(dir.path())).unwrap();
     assert_eq!(directory.previous_broker_epoch(), Some(11));
-    assert_eq!(directory.partitions_found()[0].topic_partition, partition());
-    assert_eq!(directory.partitions_found()[0].topic_id, Some(TOPIC));
+    assert_eq!(directory.partitions_found(), [partition()]);
+    assert_eq!(directory.stored_topic_id(&partition()).unwrap(), Some(TOPIC));
     let log = open(&directory, config);
     assert_eq!(log.recovery().finding, Finding::Clean);
     let offsets = log.offsets();
@@ -243,6 +263,37 @@ fn a_clean_restart_finds_the_log_as_it_was() {
     assert_eq!(base_offsets(&log, 0, 5_000), all);
     assert_eq!(log.append_as_leader(&batch(1, 10, 1), &context()).unwrap().base_offset, Offset(100));
     assert_eq!(base_offsets(&log, 98, 5_000), [98, 100]);
+}
+
+#[test]
+fn an_idle_log_holds_no_descriptor_and_no_map() {
+    let dir = tempfile::tempdir().unwrap();
+    let config = LogConfig { segment_bytes: 20_000, ..LogConfig::default() };
+    {
+        let directory = LogDirectory::open(options(dir.path())).unwrap();
+        let log = open(&directory, config.clone());
+        for _ in 0..50 {
+            log.append_as_leader(&batch(2, 1_000, 1), &context()).unwrap();
+        }
+        directory.run_pending();
+        for now in [10_000, 20_000, 30_000] {
+            directory.tick(at(now)).unwrap();
+        }
+        assert_eq!(directory.handle_usage().descriptors, 0, "made by this process, and idle");
+        directory.close(11).unwrap();
+    }
+    let directory = LogDirectory::open(options(dir.path())).unwrap();
+    let log = directory.open_log(partition(), TOPIC, config).unwrap();
+    let held = || (directory.handle_usage().descriptors, directory.handle_usage().maps);
+    assert_eq!(held(), (0, 0), "just opened");
+    assert_eq!(base_offsets(&log, 0, 1_000).len(), 50);
+    let (descriptors, maps) = held();
+    assert!(2 < descriptors && 2 < maps, "{descriptors} {maps}");
+    // Twice: the first look takes the marks of use.
+    directory.tick(at(10_000)).unwrap();
+    directory.tick(at(20_000)).unwrap();
+    assert_eq!(held(), (0, 0), "idle again");
+    assert_eq!(base_offsets(&log, 0, 1_000).len(), 50);
 }
 
 #[test]
@@ -283,7 +334,8 @@ fn a_flaw_below_the_durable_bound_is_damage_and_changes_nothing() {
     let directory = LogDirectory::open(options(dir.path())).unwrap();
     let log = directory.open_log(partition(), TOPIC, LogConfig::default()).unwrap();
     assert_eq!(log.recovery().finding, Finding::Damaged);
-    assert!(matches!(log.read(Offset(0), 1, ReadBound::LogEnd, true), Err(ReadError::Damaged(_))));
+    assert_eq!(base_offsets_until_damage(&log), (0..19).collect::<Vec<i64>>());
+    assert!(matches!(log.read(Offset(19), 1, ReadBound::LogEnd, true), Err(ReadError::Damaged(_))));
     assert!(log.append_as_leader(&batch(1, 10, 1), &context()).is_err());
     assert_eq!(std::fs::metadata(&file).unwrap().len(), before - 10);
 }
@@ -393,6 +445,29 @@ fn trimming_raises_the_log_start_durably_and_retention_removes_the_files() {
     assert_eq!(open(&directory, config).offsets().log_start, Offset(25));
 }
 
+/// The table of epochs begins at the log start then, and says nothing of what lies before it in the first segment.
+#[test]
+fn a_log_that_was_trimmed_inside_a_segment_survives_a_kill() {
+    let dir = tempfile::tempdir().unwrap();
+    let directory = LogDirectory::open(options(dir.path())).unwrap();
+    let log = open(&directory, LogConfig::default());
+    for _ in 0..20 {
+        log.append_as_leader(&batch(1, 100, 1), &context()).unwrap();
+    }
+    log.set_high_watermark(Offset(20)).unwrap();
+    log.trim_to(Offset(15)).unwrap();
+    log.begin_leader_epoch(LeaderEpoch(2)).unwrap();
+    directory.run_pending();
+    directory.tick(at(10_000)).unwrap();
+    drop((log, directory));
+    for _ in 0..2 {
+        let directory = LogDirectory::open(options(dir.path())).unwrap();
+        let log = directory.open_log(partition(), TOPIC, LogConfig::default()).unwrap();
+        assert_eq!((log.damage(), log.recovery().finding), (None, Finding::Intact));
+        assert_eq!((log.offsets().log_start, log.offsets().log_end), (Offset(15), Offset(20)));
+    }
+}
+
 #[test]
 fn old_segments_go_by_time_and_the_last_one_rolls_first() {
     let dir = tempfile::tempdir().unwrap();
@@ -406,6 +481,8 @@ fn old_segments_go_by_time_and_the_last_one_rolls_first() {
     directory.tick(at(6_000)).unwrap();
     assert_eq!(log.offsets().log_start, Offset(0), "not old enough");
     directory.tick(at(306_001)).unwrap();
+    directory.run_pending();
+    directory.tick(at(306_002)).unwrap();
     let offsets = log.offsets();
     assert_eq!((offsets.log_start, offsets.log_end), (Offset(25), Offset(25)));
     assert_eq!((log.segment_count(), log.size_bytes()), (1, 0));

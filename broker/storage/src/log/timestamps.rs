@@ -1,9 +1,12 @@
-//! Which offset belongs to a time: exact per record.
+//! Which offset belongs to a time, and which time to an offset: exact per record.
 //!
-//! Above: the partition, for ListOffsets. Below: time indexes, headers, and the one batch that is opened. Times of records
+//! Above: the partition, for ListOffsets and for how far groups are behind. Below: time indexes, headers, and the one batch that is opened. Times of records
 //! are not monotonic, and nothing here assumes that they are.
 
-use super::Log;
+use super::{
+    Log,
+    read::{end_in_segment, first_batch},
+};
 use crate::{
     error::{Context, Damage, ReadError},
     segment::{BatchAt, HeaderScan, OpenSegment, Segment},
@@ -33,19 +36,26 @@ impl Log {
     /// The first record with this timestamp or a later one; `None` if there is none. May wait for the disk, and opens one
     /// compressed batch.
     pub fn offset_for_timestamp(&self, timestamp: Timestamp) -> Result<Option<TimestampedOffset>, ReadError> {
+        // Looks at records that a truncation may be about to take away.
+        let tail = self.tail.enter();
         let log_start = self.view.log_start();
-        let end = self.view.log_end.get();
+        let end = if tail.is_some() { self.view.log_end.get() } else { self.view.high_watermark.get() };
         let segments = self.segments.load();
         for (at, segment) in segments.iter().enumerate() {
             let next_base = segments.get(at + 1).map_or(end.offset, |next| next.base_offset());
             if next_base <= log_start || segment.max_timestamp()? < timestamp {
                 continue;
             }
-            if let Some(found) = first_at_or_after(segment, timestamp, log_start)? {
+            if end.segment < segment.base_offset() {
+                break;
+            }
+            let limit = end_in_segment(segment, end);
+            if let Some(found) = first_at_or_after(segment, timestamp, log_start, limit)? {
                 return Ok(Some(found));
             }
         }
-        Ok(None)
+        // Where the end of the log is missing, nobody knows.
+        self.damage().map_or(Ok(None), |damage| Err(damage.clone().into()))
     }
 
     /// The first record with the greatest timestamp of the log; `None` if the log is empty.
@@ -56,20 +66,43 @@ impl Log {
         }
         self.offset_for_timestamp(greatest)
     }
+
+    /// The first record at this offset or behind it, below the high watermark; `None` if there is none. Markers of
+    /// transactions are no records. May wait for the disk, and opens one compressed batch.
+    pub fn record_from(&self, offset: Offset) -> Result<Option<TimestampedOffset>, ReadError> {
+        let end = self.view.high_watermark.get();
+        let from = offset.max(self.view.log_start());
+        let segments = self.segments.load();
+        let mut next = from;
+        while next < end.offset {
+            let Some((segment, batch)) = first_batch(&segments, next, end)? else { break };
+            if !batch.header.is_control()
+                && let Some(found) = first_in_batch(segment, &*segment.open()?, &batch, ANY_TIME, from)?
+            {
+                return Ok(Some(found));
+            }
+            // Compaction may have taken the records of a batch and left it.
+            next = batch.header.next_offset();
+        }
+        Ok(None)
+    }
 }
 
-/// The first record of a segment with at least this timestamp, at or behind the log start.
+/// Before all timestamps, also before "none".
+const ANY_TIME: Timestamp = Timestamp(i64::MIN);
+
+/// The first record of a segment, below position `end`, with at least this timestamp, at or behind the log start.
 fn first_at_or_after(
     segment: &Arc<Segment>,
     timestamp: Timestamp,
     log_start: Offset,
+    end: u64,
 ) -> Result<Option<TimestampedOffset>, ReadError> {
     // No record up to this one is young enough.
     let below = segment.with_times(|times| times.last_below(timestamp))?;
     let from = below.map_or(segment.base_offset(), |entry| {
         Offset(segment.base_offset().get().saturating_add(i64::from(entry.relative_offset)).saturating_add(1))
     });
-    let end = segment.len();
     let Some(first) = segment.find(from.max(log_start), end)? else { return Ok(None) };
     let open = segment.open()?;
     let mut scan = HeaderScan::new(segment, &open, first.position, end);
@@ -88,7 +121,7 @@ fn first_in_batch(
     open: &OpenSegment,
     batch: &BatchAt,
     timestamp: Timestamp,
-    log_start: Offset,
+    from: Offset,
 ) -> Result<Option<TimestampedOffset>, ReadError> {
     let mut bytes = vec![0; batch.header.total_len()];
     open.read_exact(batch.position, &mut bytes).or_failure("read", &segment.path())?;
@@ -96,7 +129,7 @@ fn first_in_batch(
     let (records, _) = RecordBatch::parse(Bytes::from(bytes)).map_err(|error| damage(error.to_string()))?;
     let mut found = None;
     let walked = records.walk(UNFOLDED_BYTES_MAX, |record| {
-        if timestamp <= record.timestamp && log_start <= record.offset {
+        if timestamp <= record.timestamp && from <= record.offset {
             found = Some(TimestampedOffset {
                 offset: record.offset,
                 timestamp: record.timestamp,

@@ -37,6 +37,21 @@ impl Log {
         Ok(self.view.high_watermark.offset())
     }
 
+    /// Lets consumers of a damaged log read up to the damage, where they meet an error.
+    pub(super) fn show_intact_part(&self, high_watermark: Offset, intact_end: Offset) {
+        let end = self.view.log_end.get();
+        let behind = LogPosition { offset: high_watermark, ..end };
+        let place = if intact_end <= high_watermark {
+            behind
+        } else {
+            // Where it lies cannot be told: what comes before is found all the same.
+            self.position_of(high_watermark).unwrap_or(behind)
+        };
+        let _bounds = self.bounds.lock();
+        self.view.high_watermark.set(place);
+        self.view.last_stable.set(place);
+    }
+
     /// Recomputes the last stable offset. Takes the bounds lock; a look-up that fails leaves it where it is, too low.
     pub(super) fn refresh_last_stable(&self) {
         let _bounds = self.bounds.lock();

@@ -43,6 +43,8 @@ pub(super) struct Writer {
     /// Epoch and CRC of the last batch, as the durable bound records them.
     pub(super) last_batch: LastBatch,
     pub(super) unsynced: Unsynced,
+    /// The file of the active segment goes on behind the write position, with zeros that a truncation left.
+    pub(super) has_zeros_behind: bool,
 }
 
 /// What identifies the batch before an offset.
@@ -99,6 +101,7 @@ impl Reservation {
 
 /// What a flush has to sync.
 #[derive(Debug, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "four things that come to be due apart from each other")]
 pub(super) struct Unsynced {
     /// Segments that were rolled, oldest first, with the handle that wrote them.
     pub(super) rolled: Vec<Arc<OpenSegment>>,
@@ -106,8 +109,10 @@ pub(super) struct Unsynced {
     pub(super) data: bool,
     /// A file was created: the folder must be synced before its content counts.
     pub(super) folder: bool,
-    /// The epoch file lags behind the table.
+    /// The epoch file says something that does not hold any more.
     pub(super) epochs: bool,
+    /// The epoch file lacks the latest epoch, which matters once that epoch has a record.
+    pub(super) new_epoch: bool,
     /// Bytes and records since the last flush began, and the time of the first of them.
     pub(super) bytes: u64,
     pub(super) records: u64,
@@ -118,6 +123,11 @@ impl Writer {
     /// The log end as readers see it.
     pub(super) fn end(&self) -> LogPosition {
         LogPosition { offset: self.next_offset, segment: self.active.base_offset(), position: self.position }
+    }
+
+    /// Forgets epochs that begin at `offset` or behind it.
+    pub(super) fn forget_epochs_from(&mut self, offset: Offset) {
+        self.unsynced.epochs |= self.epochs.truncate_from_end(offset);
     }
 
     /// Whether a new segment has to be begun before `len` more bytes, of which `header` begins the last batch.

@@ -1,21 +1,19 @@
 //! What is in the folder of a partition, and the leftovers that go before anything is read.
 //!
-//! Above: recovery. Below: the file system. The order of the steps is Kafka's: unfinished compaction (`.cleaned`) is thrown
-//! away, finished compaction (`.swap`) completed, what was deleted (`.deleted`) removed.
+//! Above: recovery. Below: `swap`, the file system. As in Kafka, unfinished compaction (`.cleaned`) is thrown away, finished
+//! compaction (`.swap`) completed, what was deleted (`.deleted`) removed.
 
+use super::swap;
 use crate::{
     error::{Context, IoFailure},
+    fs::DirEntry,
     segment::{DELETED, FileKind, Home},
 };
 use mainstem_protocol::model::Offset;
+use std::io;
 
 /// Suffix of a file that is being written, and never counted.
 const TEMPORARY: &str = ".tmp";
-/// Suffix of the output of a compaction that did not finish.
-const CLEANED: &str = ".cleaned";
-/// Suffix of the output of a compaction that finished, but has not taken its place.
-const SWAP: &str = ".swap";
-
 /// The files that count.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Folder {
@@ -23,27 +21,27 @@ pub(super) struct Folder {
     pub(super) segments: Vec<(Offset, u64)>,
     /// Offsets of the producer snapshots, rising.
     pub(super) snapshots: Vec<Offset>,
+    /// Base offsets of the segments that have an offset index, rising: their other indexes are complete then.
+    indexed: Vec<Offset>,
 }
 
-/// Removes leftovers and lists what remains.
-pub(super) fn open(home: &Home) -> Result<Folder, IoFailure> {
+impl Folder {
+    /// Whether the indexes of a segment are on disk. One without records needs none.
+    pub(super) fn has_indexes(&self, base: Offset, len: u64) -> bool {
+        len == 0 || self.indexed.binary_search(&base).is_ok()
+    }
+}
+
+/// Removes leftovers among `entries` and tells what remains.
+pub(super) fn open(home: &Home, entries: Vec<DirEntry>) -> Result<Folder, IoFailure> {
     let list = || home.fs.list(&home.dir).or_failure("list", &home.dir);
     let mut names: Vec<String> =
-        list()?.into_iter().filter(|entry| !entry.is_dir).map(|entry| entry.name).collect();
+        entries.into_iter().filter(|entry| !entry.is_dir).map(|entry| entry.name).collect();
     names.sort_unstable();
-    let mut changed = false;
-    let least_cleaned = names.iter().filter_map(|name| base_of(name, CLEANED)).min();
+    let mut changed = swap::settle(home, &names)?;
     for name in &names {
-        // A swap at or behind an unfinished output belongs to the same compaction, which did not finish.
-        let is_stale_swap =
-            base_of(name, SWAP).is_some_and(|base| least_cleaned.is_some_and(|cleaned| cleaned <= base));
-        let is_leftover = [TEMPORARY, CLEANED, DELETED].iter().any(|suffix| name.ends_with(suffix));
-        if is_leftover || is_stale_swap {
+        if [TEMPORARY, DELETED].iter().any(|suffix| name.ends_with(suffix)) {
             remove(home, name)?;
-            changed = true;
-        } else if let Some(target) = name.strip_suffix(SWAP) {
-            let (from, to) = (home.dir.join(name), home.dir.join(target));
-            home.fs.rename(&from, &to).or_failure("rename", &from)?;
             changed = true;
         }
     }
@@ -53,6 +51,19 @@ pub(super) fn open(home: &Home) -> Result<Folder, IoFailure> {
         names.sort_unstable();
     }
     collect(home, &names)
+}
+
+/// Offsets of the producer snapshots of a log that is in use, rising.
+pub(super) fn snapshots(home: &Home) -> Result<Vec<Offset>, IoFailure> {
+    let entries = home.fs.list(&home.dir).or_failure("list", &home.dir)?;
+    let mut snapshots: Vec<Offset> = entries
+        .iter()
+        .filter_map(|entry| FileKind::parse(&entry.name))
+        .filter(|(_, kind)| *kind == FileKind::ProducerSnapshot)
+        .map(|(offset, _)| offset)
+        .collect();
+    snapshots.sort_unstable();
+    Ok(snapshots)
 }
 
 fn collect(home: &Home, names: &[String]) -> Result<Folder, IoFailure> {
@@ -70,21 +81,23 @@ fn collect(home: &Home, names: &[String]) -> Result<Folder, IoFailure> {
                 // An index without its log speaks of nothing, and would be believed if a segment got that name again.
                 if !folder.segments.iter().any(|(base, _)| *base == base_offset) {
                     remove(home, &kind.name(base_offset))?;
+                } else if kind == FileKind::OffsetIndex {
+                    folder.indexed.push(base_offset);
                 }
             }
             FileKind::Log | FileKind::Producers | FileKind::Torn => {}
         }
     }
     folder.snapshots.sort_unstable();
+    folder.indexed.sort_unstable();
     Ok(folder)
 }
 
 fn remove(home: &Home, name: &str) -> Result<(), IoFailure> {
     let path = home.dir.join(name);
-    home.fs.remove_file(&path).or_failure("remove", &path)
-}
-
-/// Base offset of a segment's file that carries a further suffix.
-fn base_of(name: &str, suffix: &str) -> Option<Offset> {
-    name.strip_suffix(suffix).and_then(FileKind::parse).map(|(base, _)| base)
+    match home.fs.remove_file(&path) {
+        // Replaced meanwhile: a temporary file whose target was written anew.
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        removed => removed.or_failure("remove", &path),
+    }
 }

@@ -1,18 +1,18 @@
 //! The indexes of a segment, made anew from its batches.
 //!
-//! Above: recovery. Below: the index types. An entry is made where an append would have made one.
+//! Above: recovery, compaction. Below: the index types. An entry is made where an append would have made one.
 
 use crate::{
     producer_state::CompletedTransaction,
     producer_state::MarkerKind,
     segment::{BatchAt, GrowingIndex, IndexEntry, OffsetIndex, TimeEntry, TimeIndex},
-    txn_index::TransactionIndex,
+    txn_index::{AbortedTxn, TransactionIndex},
 };
 use mainstem_protocol::model::{Offset, Timestamp};
 
 /// What is known of a segment so far.
 #[derive(Debug)]
-pub(super) struct Rebuild {
+pub(crate) struct Rebuild {
     base_offset: Offset,
     interval_bytes: u64,
     since_entry: u64,
@@ -23,7 +23,7 @@ pub(super) struct Rebuild {
 }
 
 impl Rebuild {
-    pub(super) fn new(base_offset: Offset, interval_bytes: u64) -> Self {
+    pub(crate) fn new(base_offset: Offset, interval_bytes: u64) -> Self {
         Self {
             base_offset,
             interval_bytes,
@@ -36,7 +36,7 @@ impl Rebuild {
     }
 
     /// Takes note of the next batch.
-    pub(super) fn note(&mut self, batch: &BatchAt) {
+    pub(crate) fn note(&mut self, batch: &BatchAt) {
         let relative = batch.header.last_offset().get().checked_sub(self.base_offset.get());
         let Some(relative_offset) = relative.and_then(|relative| u32::try_from(relative).ok()) else {
             return;
@@ -55,20 +55,25 @@ impl Rebuild {
         self.since_entry = self.since_entry.saturating_add(crate::bytes_of(batch.header.total_len()));
     }
 
+    /// Takes note of an aborted transaction whose marker the last batch is.
+    pub(crate) fn note_aborted(&mut self, transaction: AbortedTxn) {
+        self.aborted.append(transaction);
+    }
+
     /// Takes note of a transaction that a marker in this segment ended.
-    pub(super) fn note_completed(&mut self, completed: &CompletedTransaction) {
+    pub(crate) fn note_completed(&mut self, completed: &CompletedTransaction) {
         if completed.kind == MarkerKind::Abort {
-            self.aborted.append(completed.transaction);
+            self.note_aborted(completed.transaction);
         }
     }
 
     /// Greatest timestamp.
-    pub(super) fn max_timestamp(&self) -> Timestamp {
+    pub(crate) fn max_timestamp(&self) -> Timestamp {
         self.latest.map_or(Timestamp::NONE, |latest| latest.timestamp)
     }
 
     /// The three indexes, the time index with its last entry.
-    pub(super) fn finish(mut self) -> (OffsetIndex, TimeIndex, TransactionIndex) {
+    pub(crate) fn finish(mut self) -> (OffsetIndex, TimeIndex, TransactionIndex) {
         self.push_latest();
         (OffsetIndex::Growing(self.index), self.times, self.aborted)
     }

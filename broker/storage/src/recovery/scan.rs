@@ -4,9 +4,11 @@
 //! copied first, the segment is cut and synced, later segments and sidecars go, and at last the epoch file is replaced.
 
 use super::{
-    Finding, Known, Recovered, Recovery, SMALL_FILE_MAX, existing,
+    Finding, Known, Recovered, Recovery, SMALL_FILE_MAX, best_snapshot,
+    damage::{Flaw, contradiction, open_damaged},
+    existing,
     folder::Folder,
-    load_epochs, load_producers, log_start,
+    load_epochs, log_start,
     rebuild::Rebuild,
     verdict::judge,
     walk::{Expected, Found, Invalid, Look, Window},
@@ -40,10 +42,14 @@ pub(super) fn open_unclean(
     }
     let bound = match place_bound(home, folder, known) {
         Ok(bound) => bound,
-        Err(damage) => return Ok(damaged(home, config, folder, known, damage)),
+        Err(flaw) => return open_damaged(home, config, folder, known, flaw),
     };
     let stored_epochs = load_epochs(home, folder)?;
-    let (mut producers, replay_from) = best_snapshot(home, folder, bound.segment_base)?;
+    let mut settled = known.high_watermark.unwrap_or(bound.segment_base).min(bound.segment_base);
+    // What was never sealed gets its indexes now, and transactions that end there may have begun before.
+    let unsealed = folder.segments.iter().find(|(base, len)| !folder.has_indexes(*base, *len));
+    settled = unsealed.map_or(settled, |(base, _)| settled.min(*base));
+    let (mut producers, replay_from) = best_snapshot(home, &folder.snapshots, settled)?;
     let first = folder.segments.first().map_or(Offset::ZERO, |(base, _)| *base);
     // Producers need what follows their snapshot, a lost epoch table needs everything.
     let start = if stored_epochs.is_some() { replay_from.unwrap_or(first) } else { first };
@@ -61,6 +67,7 @@ pub(super) fn open_unclean(
         next_offset: bound.segment_base,
         last: LastBatch { epoch: bound.last_epoch, crc: bound.last_batch_crc },
         bytes_read: 0,
+        names_changed: false,
     };
     scan.run(folder, known, start)
 }
@@ -73,100 +80,64 @@ fn open_without_segments(
     known: &Known,
 ) -> Result<Recovered, StorageError> {
     let start = known.log_start.unwrap_or(Offset::ZERO);
-    let mut damage = None;
     if let Some(bound) = known.bound
         && start < bound.offset
     {
-        damage = Some(Damage {
-            path: home.path(bound.segment_base, FileKind::Log),
-            position: 0,
-            what: format!("no segment is left, although everything below {} was durable", bound.offset),
-        });
+        let path = home.path(bound.segment_base, FileKind::Log);
+        let what = format!("no segment is left, although everything below {} was durable", bound.offset);
+        let flaw = Flaw { at: 0, damage: Damage { path, position: 0, what } };
+        return open_damaged(home, config, folder, known, flaw);
     }
     let base = known.bound.map_or(start, |bound| bound.offset.max(start));
     let segment = Segment::create(home, base, config.segment_bytes)?;
-    home.fs.sync_dir(&home.dir).or_failure("sync", &home.dir)?;
-    let finding = if damage.is_some() { Finding::Damaged } else { Finding::Intact };
+    // Without a bound the folder is not proven, and whoever opens it makes it durable.
+    if known.bound.is_some() {
+        home.fs.sync_dir(&home.dir).or_failure("sync", &home.dir)?;
+    }
     Ok(Recovered {
         segments: vec![segment],
         log_start: base,
         log_end: base,
+        intact_end: base,
         producers: ProducerStates::new(),
         epochs: load_epochs(home, folder)?.unwrap_or_default(),
         last_batch: LastBatch::NONE,
-        damage,
-        report: Recovery { finding, bytes_read: 0, bytes_cut: 0 },
+        damage: None,
+        report: Recovery { finding: Finding::Intact, bytes_read: 0, bytes_cut: 0 },
     })
 }
 
 /// The durable bound, if the folder still has the place that it names; else, if nothing is missing, the first byte.
-fn place_bound(home: &Home, folder: &Folder, known: &Known) -> Result<DurableBound, Damage> {
+fn place_bound(home: &Home, folder: &Folder, known: &Known) -> Result<DurableBound, Flaw> {
     let first = folder.segments.first().map_or(Offset::ZERO, |(base, _)| *base);
-    let nothing = DurableBound {
-        offset: first,
-        segment_base: first,
+    let at_start_of = |segment_base: Offset, offset: Offset| DurableBound {
+        offset,
+        segment_base,
         position: 0,
         last_epoch: LeaderEpoch::NONE,
         last_batch_crc: 0,
         fsync_held: false,
     };
-    let Some(bound) = known.bound else { return Ok(nothing) };
-    if bound.offset <= first {
-        // Everything that was durable has been deleted since.
-        return Ok(nothing);
-    }
-    let path = || home.path(bound.segment_base, FileKind::Log);
-    match folder.segments.iter().find(|(base, _)| *base == bound.segment_base) {
-        None => Err(Damage {
-            path: path(),
-            position: 0,
-            what: "a segment that was durable is missing".to_owned(),
-        }),
-        Some((_, len)) if *len < bound.position => Err(Damage {
-            path: path(),
-            position: *len,
-            what: format!("the file ends here, although {} bytes of it were durable", bound.position),
-        }),
-        Some(_) => Ok(bound),
-    }
-}
-
-/// The latest snapshot at or below `at` that can be read, and its offset.
-fn best_snapshot(
-    home: &Home,
-    folder: &Folder,
-    at: Offset,
-) -> Result<(ProducerStates, Option<Offset>), IoFailure> {
-    for offset in folder.snapshots.iter().rev().filter(|offset| **offset <= at) {
-        if let Some(producers) = load_producers(home, *offset)? {
-            return Ok((producers, Some(*offset)));
+    // Kafka tells the offset only: the place in the segment follows from reading it.
+    let holder = |offset: Offset| folder.segments.iter().rfind(|(base, _)| *base <= offset);
+    let of_kafka = || known.flushed.and_then(|offset| Some(at_start_of(holder(offset)?.0, offset)));
+    let bound = known.bound.or_else(of_kafka);
+    // If it does not reach into the first segment, everything that was durable has been deleted since.
+    let Some(bound) = bound.filter(|bound| first < bound.offset) else {
+        return Ok(at_start_of(first, first));
+    };
+    let at = folder.segments.partition_point(|(base, _)| *base < bound.segment_base);
+    let path = home.path(bound.segment_base, FileKind::Log);
+    let (position, what) = match folder.segments.get(at) {
+        Some((base, len)) if *base == bound.segment_base => {
+            if bound.position <= *len {
+                return Ok(bound);
+            }
+            (*len, format!("the file ends here, although {} bytes of it were durable", bound.position))
         }
-    }
-    Ok((ProducerStates::new(), None))
-}
-
-/// The log as it is, for whoever repairs it; it is served to nobody.
-fn damaged(
-    home: &Arc<Home>,
-    config: &LogConfig,
-    folder: &Folder,
-    known: &Known,
-    damage: Damage,
-) -> Recovered {
-    let segments: Vec<_> =
-        folder.segments.iter().map(|(base, len)| existing(home, *base, *len, config)).collect();
-    let last = segments.last().map_or(Offset::ZERO, |last| last.base_offset());
-    let log_end = known.bound.map_or(last, |bound| bound.offset.max(last));
-    Recovered {
-        log_start: log_start(known, &segments, log_end),
-        segments,
-        log_end,
-        producers: ProducerStates::new(),
-        epochs: EpochCache::new(),
-        last_batch: LastBatch::NONE,
-        damage: Some(damage),
-        report: Recovery { finding: Finding::Damaged, bytes_read: 0, bytes_cut: 0 },
-    }
+        _ => (0, "a segment that was durable is missing".to_owned()),
+    };
+    Err(Flaw { at, damage: Damage { path, position, what } })
 }
 
 /// The state of a scan over the segments of a log.
@@ -184,6 +155,8 @@ struct Scan<'a> {
     next_offset: Offset,
     last: LastBatch,
     bytes_read: u64,
+    /// Names in the folder may not be durable.
+    names_changed: bool,
 }
 
 /// Where the valid part of a segment ends.
@@ -203,19 +176,30 @@ impl Scan<'_> {
         for (at, (base, len)) in folder.segments.iter().copied().enumerate() {
             let end = folder.segments.get(at + 1).map(|(next, _)| *next);
             if base < bound_base {
-                if let Some(damage) = self.contradiction(base, len, end)? {
-                    return Ok(damaged(self.home, self.config, folder, known, damage));
+                let mut damage = contradiction(self.home, base, len, end)?;
+                // Finished long ago: read only for what follows from it.
+                if damage.is_none() && end.is_none_or(|end| start < end) {
+                    damage = self.replay(base, len, folder.has_indexes(base, len))?;
+                    // It may go before it was sealed, and the producers must not go with it.
+                    if let (None, Some(end)) = (&damage, end)
+                        && !folder.snapshots.contains(&end)
+                    {
+                        ProducerFiles::of(&self.producers, end).write(self.home)?;
+                        self.names_changed = true;
+                    }
                 }
-                // Sealed long ago: read only for what follows from it.
-                if end.is_none_or(|end| start < end) {
-                    self.replay(base, len)?;
+                if let Some(damage) = damage {
+                    return open_damaged(self.home, self.config, folder, known, Flaw { at, damage });
                 }
                 segments.push(existing(self.home, base, len, self.config));
                 continue;
             }
-            if base != bound_base && base != self.next_offset {
-                // Behind the bound every segment begins where the one before ended.
+            self.skip_compacted_tail(folder, at)?;
+            let is_gap = self.next_offset <= base && known.compacted_to.is_some_and(|to| base <= to);
+            if base != bound_base && base != self.next_offset && !is_gap {
+                // Behind the bound every segment begins where the one before ended, unless compaction took its end.
                 finding = Finding::Ambiguous;
+                self.names_changed = true;
                 bytes_cut += self.drop_from(folder, at, true)?;
                 break;
             }
@@ -224,28 +208,46 @@ impl Scan<'_> {
             self.next_offset = base;
             let walked = self.walk(&*file, &path, base, len)?;
             let is_last = at + 1 == folder.segments.len();
+            let is_short = if known.bound.is_some() {
+                walked.valid_end < self.bound.position
+            } else {
+                // Compaction may have taken the last batches below a bound that tells no position.
+                self.sealed_end(base, len)?.max(self.next_offset) < self.bound.offset
+            };
+            let below_bound = base == bound_base && is_short;
             let Some(invalid) = walked.invalid else {
-                file.sync_data().or_failure("sync", &path)?;
+                if below_bound && known.compacted_to.is_none() {
+                    let what = format!("the file ends here, although {} was durable", self.bound.offset);
+                    let damage = Damage { path, position: walked.valid_end, what };
+                    return open_damaged(self.home, self.config, folder, known, Flaw { at, damage });
+                }
+                // What had been durable before need not be synced again: most logs of a broker were idle when it ended. Behind a
+                // finished segment there may have been zeros, cut off but not durably so.
+                let is_durable =
+                    is_last && known.bound.is_some() && base == bound_base && len <= self.bound.position;
+                if !is_durable {
+                    file.sync_data().or_failure("sync", &path)?;
+                    self.names_changed = true;
+                }
                 segments.push(self.install(base, len, walked.rebuild, is_last)?);
                 continue;
             };
-            let below_bound = base == bound_base && walked.valid_end < self.bound.position;
             let later_data = folder.segments.iter().skip(at + 1).any(|(_, len)| *len != 0);
             finding = judge(below_bound || invalid == Invalid::OldFormat, walked.valid_behind || later_data);
             if finding == Finding::Damaged {
                 let what = invalid.in_words().to_owned();
-                return Ok(damaged(
-                    self.home,
-                    self.config,
-                    folder,
-                    known,
-                    Damage { path, position: walked.valid_end, what },
-                ));
+                let damage = Damage { path, position: walked.valid_end, what };
+                return open_damaged(self.home, self.config, folder, known, Flaw { at, damage });
             }
             if finding == Finding::Ambiguous {
                 self.set_aside(&*file, base, walked.valid_end, len)?;
             }
+            // Nothing may speak of what goes: beside a log that ends at its bound it would be believed.
+            if self.remove_sidecars(folder, base, self.next_offset)? {
+                self.home.fs.sync_dir(&self.home.dir).or_failure("sync", &self.home.dir)?;
+            }
             bytes_cut += len - walked.valid_end;
+            self.names_changed = true;
             file.set_len(walked.valid_end).or_failure("cut", &path)?;
             file.sync_data().or_failure("sync", &path)?;
             bytes_cut += self.drop_from(folder, at + 1, finding == Finding::Ambiguous)?;
@@ -255,36 +257,31 @@ impl Scan<'_> {
         self.finish(folder, known, segments, Recovery { finding, bytes_read: self.bytes_read, bytes_cut })
     }
 
-    /// What a segment below the bound lacks, by its seal: bytes of its own, or the segment that should come next. Without a
-    /// seal (Kafka writes none) nothing is known.
-    fn contradiction(
-        &self,
-        base: Offset,
-        len: u64,
-        next: Option<Offset>,
-    ) -> Result<Option<Damage>, IoFailure> {
-        let path = self.home.path(base, FileKind::Seal);
-        let Some(seal) = read_if_there(self.home, &path)?.and_then(|bytes| Seal::parse(&bytes, base).ok())
+    /// A segment whose last batches were compacted away covers more offsets than it shows; its seal tells how many.
+    fn skip_compacted_tail(&mut self, folder: &Folder, at: usize) -> Result<(), IoFailure> {
+        let (Some((base, len)), Some((next, _))) =
+            (at.checked_sub(1).and_then(|before| folder.segments.get(before)), folder.segments.get(at))
         else {
-            return Ok(None);
+            return Ok(());
         };
-        let path = self.home.path(base, FileKind::Log);
-        if seal.log_len != len {
-            let what = format!("the file has {len} bytes, it was sealed with {}", seal.log_len);
-            return Ok(Some(Damage { path, position: len.min(seal.log_len), what }));
+        if self.bound.segment_base <= *base && self.next_offset < *next {
+            self.next_offset = self.sealed_end(*base, *len)?.max(self.next_offset);
         }
-        let after = Offset(seal.last_offset.get().saturating_add(1));
-        match next {
-            Some(next) if next != after => {
-                let what = format!("offset {after} follows, but the next segment begins at {next}");
-                Ok(Some(Damage { path, position: len, what }))
-            }
-            _ => Ok(None),
-        }
+        Ok(())
     }
 
-    /// Takes producers and epochs from the headers of a segment below the bound.
-    fn replay(&mut self, base: Offset, len: u64) -> Result<(), StorageError> {
+    /// Where the offsets of a segment end by its seal; -1 if it tells nothing of a file of this length.
+    fn sealed_end(&self, base: Offset, len: u64) -> Result<Offset, IoFailure> {
+        let path = self.home.path(base, FileKind::Seal);
+        let seal = read_if_there(self.home, &path)?.and_then(|bytes| Seal::parse(&bytes, base).ok());
+        let seal = seal.filter(|seal| seal.log_len == len);
+        Ok(seal.map_or(Offset::NONE, |seal| Offset(seal.last_offset.get().saturating_add(1))))
+    }
+
+    /// Takes producers and epochs from the headers of a segment below the bound, and makes its indexes if it has none. Says what
+    /// is wrong with it, if it shows.
+    fn replay(&mut self, base: Offset, len: u64, has_indexes: bool) -> Result<Option<Damage>, StorageError> {
+        let mut rebuild = (!has_indexes).then(|| Rebuild::new(base, self.config.index_interval_bytes));
         let path = self.home.path(base, FileKind::Log);
         let file = self.home.fs.open(&path, OpenMode::Read).or_failure("open", &path)?;
         let mut window = Window::new(&*file, &path, len);
@@ -294,18 +291,24 @@ impl Scan<'_> {
             let expected = Expected { offset, epoch: LeaderEpoch::NONE, epochs: &none };
             match window.look(position, expected, Look::Header)? {
                 Found::Batch(batch, marker) => {
-                    self.note(&batch, marker, None);
+                    self.note(&batch, marker, rebuild.as_mut());
                     position = batch.end();
                     offset = batch.header.next_offset();
                 }
                 Found::End => break,
                 Found::Invalid(invalid) => {
-                    return Err(Damage { path, position, what: invalid.in_words().to_owned() }.into());
+                    return Ok(Some(Damage { path, position, what: invalid.in_words().to_owned() }));
                 }
             }
         }
         self.bytes_read += window.bytes_read;
-        Ok(())
+        if let Some(rebuild) = rebuild {
+            let (index, times, aborted) = rebuild.finish();
+            let segment = existing(self.home, base, len, self.config);
+            IndexFiles::from_parts(&index, &times, &aborted).write(&segment)?;
+            self.names_changed = true;
+        }
+        Ok(None)
     }
 
     /// Reads a segment at or behind the bound: below the bound the headers, from there on every byte.
@@ -315,10 +318,15 @@ impl Scan<'_> {
         file.drop_cache(trusted..len).or_failure("read", path)?;
         let mut window = Window::new(file, path, len);
         let mut rebuild = Rebuild::new(base, self.config.index_interval_bytes);
-        let mut position = 0;
+        let (mut position, mut last_position) = (0, 0);
         let mut epoch = LeaderEpoch::NONE;
         let table = self.table.clone();
         let invalid = loop {
+            if 0 < trusted && position == trusted && self.next_offset != self.bound.offset {
+                // No checksum covers the offset of a batch, but here it is known where the last one ends.
+                position = last_position;
+                break Some(Invalid::Offset);
+            }
             let expected = Expected { offset: self.next_offset, epoch, epochs: &table };
             let look = if position < trusted { Look::Header } else { Look::Whole };
             match window.look(position, expected, look)? {
@@ -327,6 +335,7 @@ impl Scan<'_> {
                     self.note(&batch, marker, Some(&mut rebuild));
                     self.next_offset = batch.header.next_offset();
                     self.last = LastBatch::of(&batch.header);
+                    last_position = position;
                     position = batch.end();
                 }
                 Found::End => break None,
@@ -370,7 +379,7 @@ impl Scan<'_> {
 
     /// Makes a segment of what was read: the last one can be appended to, of another one the indexes are written.
     fn install(
-        &self,
+        &mut self,
         base: Offset,
         len: u64,
         rebuild: Rebuild,
@@ -383,6 +392,7 @@ impl Scan<'_> {
         segment.set_max_timestamp(max_timestamp);
         let segment = Arc::new(segment);
         if !is_last {
+            self.names_changed = true;
             IndexFiles::of(&segment)?.write(&segment)?;
             ProducerFiles::of(&self.producers, self.next_offset).write(self.home)?;
             segment.become_sealed();
@@ -403,7 +413,10 @@ impl Scan<'_> {
             copy.write_all_at(part, position - from).or_failure("write", &path)?;
             position = position.saturating_add(crate::bytes_of(step));
         }
-        copy.sync_data().or_failure("sync", &path)
+        copy.sync_data().or_failure("sync", &path)?;
+        // The name as well: what it holds is about to be cut off where it is now.
+        let dir = &self.home.dir;
+        self.home.fs.sync_dir(dir).or_failure("sync", dir)
     }
 
     /// Takes away the segments from number `at` on; what they hold is set aside under their own name if `keep` says so.
@@ -423,6 +436,26 @@ impl Scan<'_> {
         Ok(bytes)
     }
 
+    /// Removes what speaks of batches behind `log_end`, and what is not true of the segment that begins at `active`, which will be
+    /// appended to. Whether there was any.
+    fn remove_sidecars(&self, folder: &Folder, active: Offset, log_end: Offset) -> Result<bool, IoFailure> {
+        let mut were_there = false;
+        for base in folder.segments.iter().map(|(base, _)| *base).filter(|base| active <= *base) {
+            // The offset index first: by it the others are believed.
+            for kind in
+                [FileKind::Seal, FileKind::OffsetIndex, FileKind::TimeIndex, FileKind::TransactionIndex]
+            {
+                were_there |= remove_if_there(self.home, &self.home.path(base, kind))?;
+            }
+        }
+        for snapshot in folder.snapshots.iter().copied().filter(|snapshot| log_end < *snapshot) {
+            for kind in [FileKind::ProducerSnapshot, FileKind::Producers] {
+                were_there |= remove_if_there(self.home, &self.home.path(snapshot, kind))?;
+            }
+        }
+        Ok(were_there)
+    }
+
     /// Removes what speaks of the part that went, makes the folder durable, and puts the pieces together.
     fn finish(
         &mut self,
@@ -434,19 +467,15 @@ impl Scan<'_> {
         let log_end = self.next_offset;
         let active = segments.last().map_or(log_end, |last| last.base_offset());
         let fs = &*self.home.fs;
-        for snapshot in folder.snapshots.iter().copied().filter(|snapshot| log_end < *snapshot) {
-            for kind in [FileKind::ProducerSnapshot, FileKind::Producers] {
-                remove_if_there(self.home, &self.home.path(snapshot, kind))?;
-            }
+        // If what came behind the last one went, its indexes have just been written, and are nowhere else. It will be
+        // appended to: they go on in memory, like those of any active segment.
+        if let Some(last) = segments.last().filter(|last| last.is_sealed()) {
+            last.reactivate()?;
         }
-        for base in folder.segments.iter().map(|(base, _)| *base).filter(|base| active <= *base) {
-            for kind in
-                [FileKind::Seal, FileKind::OffsetIndex, FileKind::TimeIndex, FileKind::TransactionIndex]
-            {
-                remove_if_there(self.home, &self.home.path(base, kind))?;
-            }
+        self.names_changed |= self.remove_sidecars(folder, active, log_end)?;
+        if self.names_changed {
+            fs.sync_dir(&self.home.dir).or_failure("sync", &self.home.dir)?;
         }
-        fs.sync_dir(&self.home.dir).or_failure("sync", &self.home.dir)?;
         // An entry at the very end belongs to a leader that had not appended yet.
         self.epochs.truncate_from_end(Offset(log_end.get().saturating_add(1)));
         let log_start = log_start(known, &segments, log_end);
@@ -459,6 +488,7 @@ impl Scan<'_> {
             segments,
             log_start,
             log_end,
+            intact_end: log_end,
             producers: std::mem::take(&mut self.producers),
             epochs: std::mem::take(&mut self.epochs),
             last_batch: self.last,
@@ -468,7 +498,7 @@ impl Scan<'_> {
     }
 }
 
-fn read_if_there(home: &Home, path: &Path) -> Result<Option<Vec<u8>>, IoFailure> {
+pub(super) fn read_if_there(home: &Home, path: &Path) -> Result<Option<Vec<u8>>, IoFailure> {
     match read_small(&*home.fs, path, SMALL_FILE_MAX) {
         Ok(bytes) => Ok(Some(bytes)),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
@@ -476,9 +506,10 @@ fn read_if_there(home: &Home, path: &Path) -> Result<Option<Vec<u8>>, IoFailure>
     }
 }
 
-fn remove_if_there(home: &Home, path: &Path) -> Result<(), IoFailure> {
+/// Whether it was there.
+fn remove_if_there(home: &Home, path: &Path) -> Result<bool, IoFailure> {
     match home.fs.remove_file(path) {
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
-        removed => removed.or_failure("remove", path),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(false),
+        removed => removed.or_failure("remove", path).map(|()| true),
     }
 }

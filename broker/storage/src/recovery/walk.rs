@@ -69,7 +69,7 @@ impl Invalid {
             Self::Zeros => "zeros in place of a batch",
             Self::Header => "not the header of a batch",
             Self::OldFormat => "a batch in record format 0 or 1, which is not supported",
-            Self::Offset => "a batch with an offset that came before",
+            Self::Offset => "a batch with another offset than belongs here",
             Self::Epoch => "a batch of an older leader epoch than belongs here",
             Self::Checksum => "the checksum of a batch does not fit",
         }
@@ -136,14 +136,16 @@ impl<'a> Window<'a> {
         if front.iter().all(|byte| *byte == 0) {
             return Ok(Found::Invalid(Invalid::Zeros));
         }
+        // They may be shorter than a header of ours.
+        if let Some(old) = OldBatch::parse(front, left, expected.offset)
+            && self.is_old_batch(position, old)?
+        {
+            return Ok(Found::Invalid(Invalid::OldFormat));
+        }
+        let front = self.at(position, BatchHeader::LEN)?;
         let header = match BatchHeader::parse(front) {
             Ok(header) => header,
             Err(HeaderError::TooShort { .. }) => return Ok(Found::Invalid(Invalid::Cut)),
-            Err(HeaderError::UnsupportedMagic(0 | 1))
-                if is_plausible_old_batch(front, left, expected.offset) =>
-            {
-                return Ok(Found::Invalid(Invalid::OldFormat));
-            }
             Err(_) => return Ok(Found::Invalid(Invalid::Header)),
         };
         if left < crate::bytes_of(header.total_len()) {
@@ -173,6 +175,19 @@ impl<'a> Window<'a> {
             at = at.saturating_add(crate::bytes_of(part.len()));
         }
         Ok(crc)
+    }
+
+    /// Whether the checksum is that of an old batch: a sector that power loss left as zeros has a magic of 0 as well.
+    fn is_old_batch(&mut self, position: u64, old: OldBatch) -> Result<bool, IoFailure> {
+        let mut at = position.saturating_add(OldBatch::MAGIC_AT);
+        let end = position.saturating_add(old.len);
+        let mut crc = OldChecksum::new();
+        while at < end {
+            let part = self.at(at, usize::try_from(end - at).unwrap_or(usize::MAX))?;
+            crc.update(part);
+            at = at.saturating_add(crate::bytes_of(part.len()));
+        }
+        Ok(crc.finish() == old.crc)
     }
 
     /// Whether a batch with a fitting checksum and offset begins anywhere behind `position`.
@@ -214,22 +229,108 @@ fn check_header(header: &BatchHeader, expected: Expected<'_>) -> Option<Invalid>
     if distance.is_none_or(|distance| distance < 0 || delta_max < distance) {
         return Some(Invalid::Offset);
     }
-    let epoch = header.partition_leader_epoch;
-    let table = expected.epochs.epoch_at(header.base_offset).unwrap_or(LeaderEpoch::NONE);
-    let has_later = expected.epochs.latest().is_some_and(|latest| header.base_offset < latest.start_offset);
     // Behind a truncation, batches of an old epoch may have come back to life; their epoch gives them away.
-    if epoch < expected.epoch || epoch < table || (table < epoch && has_later) {
+    let epoch = header.partition_leader_epoch;
+    if epoch < expected.epoch || contradicts(expected.epochs, header.base_offset, epoch) {
         return Some(Invalid::Epoch);
     }
     None
 }
 
-/// Formats 0 and 1 begin with offset, length, CRC, magic: is that what stands here, or noise?
-fn is_plausible_old_batch(front: &[u8], left: u64, expected: Offset) -> bool {
-    const LEAST_LENGTH: i32 = 14;
-    let Some((offset, rest)) = front.split_first_chunk::<8>() else { return false };
-    let Some(length) = rest.first_chunk::<4>() else { return false };
-    let length = i32::from_be_bytes(*length);
-    let fits = u64::try_from(length).is_ok_and(|length| length.saturating_add(12) <= left);
-    expected.get() <= i64::from_be_bytes(*offset) && LEAST_LENGTH <= length && fits
+/// Whether a batch of this epoch at this offset is not what the table says. The table may lag behind the last batches, and
+/// begins at the log start, which lies anywhere in the first segment.
+fn contradicts(table: &EpochCache, offset: Offset, epoch: LeaderEpoch) -> bool {
+    match (table.epoch_at(offset), table.entries().first(), table.latest()) {
+        (Some(known), _, Some(latest)) if offset < latest.start_offset => epoch != known,
+        (Some(known), _, _) => epoch < known,
+        (None, Some(first), _) => first.epoch < epoch,
+        (None, None, _) => false,
+    }
+}
+
+/// The front of a batch in format 0 or 1: offset, length of what follows, CRC of what follows, magic.
+#[derive(Debug, Clone, Copy)]
+struct OldBatch {
+    /// Bytes of all of it.
+    len: u64,
+    crc: u32,
+}
+
+impl OldBatch {
+    const MAGIC_AT: u64 = 16;
+
+    /// `None` if it cannot be one: it begins too early, or does not fit into the `left` bytes.
+    fn parse(front: &[u8], left: u64, expected: Offset) -> Option<Self> {
+        const LEAST_LENGTH: u64 = 14;
+        let magic = usize::try_from(Self::MAGIC_AT).ok().and_then(|at| front.get(at))?;
+        if 1 < *magic {
+            return None;
+        }
+        let (offset, rest) = front.split_first_chunk::<8>()?;
+        let (length, rest) = rest.split_first_chunk::<4>()?;
+        let length =
+            u64::try_from(i32::from_be_bytes(*length)).ok().filter(|length| LEAST_LENGTH <= *length)?;
+        let len = length.checked_add(12).filter(|len| *len <= left)?;
+        let crc = u32::from_be_bytes(*rest.first_chunk::<4>()?);
+        (expected.get() <= i64::from_be_bytes(*offset)).then_some(Self { len, crc })
+    }
+}
+
+/// CRC-32 as the old formats have it, half a byte at a time: it is computed once in the life of a log, if ever.
+#[derive(Debug, Clone, Copy)]
+struct OldChecksum(u32);
+
+impl OldChecksum {
+    const TABLE: [u32; 16] = Self::table();
+
+    const fn table() -> [u32; 16] {
+        const POLYNOMIAL: u32 = 0xedb8_8320;
+        let mut table = [0_u32; 16];
+        let mut rest: &mut [u32] = &mut table;
+        let mut nibble = 0_u32;
+        while let Some((entry, behind)) = rest.split_first_mut() {
+            let mut crc = nibble;
+            let mut bit = 0;
+            while bit < 4 {
+                crc = if crc & 1 == 1 { crc >> 1 ^ POLYNOMIAL } else { crc >> 1 };
+                bit += 1;
+            }
+            *entry = crc;
+            nibble += 1;
+            rest = behind;
+        }
+        table
+    }
+
+    const fn new() -> Self {
+        Self(u32::MAX)
+    }
+
+    fn update(&mut self, bytes: &[u8]) {
+        let step = |crc: u32, bits: u32| {
+            let at = usize::try_from((crc ^ bits) & 15).unwrap_or(0);
+            crc >> 4 ^ Self::TABLE.get(at).copied().unwrap_or(0)
+        };
+        for byte in bytes {
+            let byte = u32::from(*byte);
+            self.0 = step(step(self.0, byte & 15), byte >> 4);
+        }
+    }
+
+    const fn finish(self) -> u32 {
+        !self.0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_old_checksum_is_crc_32() {
+        let mut crc = OldChecksum::new();
+        crc.update(b"12345");
+        crc.update(b"6789");
+        assert_eq!(crc.finish(), 0xcbf4_3926, "the check value of CRC-32/ISO-HDLC");
+    }
 }

@@ -62,6 +62,15 @@ impl Handles {
         }
     }
 
+    /// Room for one more map; `None` over budget.
+    pub(super) fn permit_map(self: &Arc<Self>) -> Option<MapPermit> {
+        let is_over = self.maps_max <= self.maps.load(Ordering::Relaxed);
+        (!is_over).then(|| {
+            self.maps.fetch_add(1, Ordering::Relaxed);
+            MapPermit(Arc::clone(self))
+        })
+    }
+
     /// Closes segments that nobody used since the last call.
     pub(crate) fn close_idle(&self) {
         self.clock.lock().retain(|segment| segment.upgrade().is_some_and(|segment| !segment.close_if_idle()));
@@ -84,11 +93,43 @@ impl Handles {
     }
 }
 
+/// Counts one map for as long as it lives.
+#[derive(Debug)]
+pub(super) struct MapPermit(Arc<Handles>);
+
+impl Drop for MapPermit {
+    fn drop(&mut self) {
+        self.0.maps.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// A map, and its place in the budget.
+#[derive(Debug)]
+pub(super) struct CountedView {
+    pub(super) view: View,
+    _permit: MapPermit,
+}
+
+impl CountedView {
+    /// Maps the file, if there are maps here and not too many. Out of maps (ENOMEM) is no reason to fail: the descriptor reads
+    /// as well.
+    pub(super) fn of(
+        file: &dyn File,
+        capacity: u64,
+        published: &Arc<Published>,
+        handles: &Arc<Handles>,
+    ) -> Option<Self> {
+        let permit = handles.permit_map()?;
+        let view = file.view(capacity, published).ok().flatten()?;
+        Some(Self { view, _permit: permit })
+    }
+}
+
 /// An open segment file, and its map once somebody wanted one.
 #[derive(Debug)]
 pub(crate) struct OpenSegment {
     file: Arc<dyn File>,
-    view: OnceLock<Option<View>>,
+    view: OnceLock<Option<CountedView>>,
     capacity: u64,
     published: Arc<Published>,
     /// Set by every use, taken away by the clock.
@@ -121,17 +162,8 @@ impl OpenSegment {
 
     /// The map; `None` if there are no maps here or too many. Made at the first call.
     pub(crate) fn view(&self) -> Option<&View> {
-        self.view
-            .get_or_init(|| {
-                if self.handles.maps_max <= self.handles.maps.load(Ordering::Relaxed) {
-                    return None;
-                }
-                // Out of maps (ENOMEM) is no reason to fail: the descriptor reads as well.
-                let view = self.file.view(self.capacity, &self.published).ok().flatten()?;
-                self.handles.maps.fetch_add(1, Ordering::Relaxed);
-                Some(view)
-            })
-            .as_ref()
+        let made = || CountedView::of(&*self.file, self.capacity, &self.published, &self.handles);
+        self.view.get_or_init(made).as_ref().map(|counted| &counted.view)
     }
 
     /// Copies published bytes from `position` on; fails if the range is not wholly published.
@@ -150,8 +182,5 @@ impl OpenSegment {
 impl Drop for OpenSegment {
     fn drop(&mut self) {
         self.handles.descriptors.fetch_sub(1, Ordering::Relaxed);
-        if self.view.get().is_some_and(Option::is_some) {
-            self.handles.maps.fetch_sub(1, Ordering::Relaxed);
-        }
     }
 }

@@ -1,17 +1,20 @@
 //! One segment of a log: the record batches of a range of offsets in one file, and the indexes over it.
 //!
 //! Above: the log, which holds its segments in an immutable array. Below: the file system. Reading order: `names`,
-//! `handle` (descriptors and maps), `scan` (walk over headers), `offset_index`, `time_index`, this file.
+//! `handle` (descriptors and maps), `blocks` (what was sealed), `scan` (walk over headers), `offset_index`, `time_index`, this file.
 //!
 //! Invariants: everything below the published length is whole batches with rising offsets, none below the base offset; the
 //! indexes speak only of such batches; only the holder of the log's append lock moves the published length.
 
+mod blocks;
 mod handle;
 mod names;
 mod offset_index;
 mod scan;
 mod time_index;
 
+use blocks::Blocks;
+use handle::CountedView;
 pub(crate) use handle::OpenSegment;
 pub use handle::{HandleUsage, Handles};
 pub(crate) use names::{DELETED, FileKind};
@@ -31,7 +34,7 @@ use parking_lot::Mutex;
 use std::{
     path::PathBuf,
     sync::{
-        Arc,
+        Arc, OnceLock,
         atomic::{AtomicBool, AtomicI64, Ordering},
     },
 };
@@ -80,6 +83,19 @@ pub(crate) struct Segment {
     max_timestamp: AtomicI64,
     /// Its indexes are on disk, and nothing will be added.
     sealed: AtomicBool,
+    /// Which of its bytes were compared with the seal.
+    blocks: Blocks,
+    /// Set for good when its names on disk go to another segment.
+    pinned: OnceLock<Pinned>,
+}
+
+/// What a segment lives on without its names on disk.
+#[derive(Debug)]
+struct Pinned {
+    open: Arc<OpenSegment>,
+    index: Arc<OffsetIndex>,
+    times: TimeIndex,
+    aborted: TransactionIndex,
 }
 
 impl Segment {
@@ -98,6 +114,8 @@ impl Segment {
             aborted: Mutex::new(None),
             max_timestamp: AtomicI64::new(UNKNOWN),
             sealed: AtomicBool::new(true),
+            blocks: Blocks::in_doubt(),
+            pinned: OnceLock::new(),
         }
     }
 
@@ -126,6 +144,7 @@ impl Segment {
         }
         .or_failure("create", &path)?;
         segment.remember(file);
+        home.handles.opened(&segment);
         Ok(segment)
     }
 
@@ -137,6 +156,7 @@ impl Segment {
         self.times = Mutex::new(Some(times));
         self.aborted = Mutex::new(Some(aborted));
         self.sealed = AtomicBool::new(false);
+        self.blocks.trust();
     }
 
     pub(crate) fn base_offset(&self) -> Offset {
@@ -179,6 +199,9 @@ impl Segment {
 
     /// The file, opened if it is cold.
     pub(crate) fn open(self: &Arc<Self>) -> Result<Arc<OpenSegment>, IoFailure> {
+        if let Some(pinned) = self.pinned.get() {
+            return Ok(Arc::clone(&pinned.open));
+        }
         if let Some(open) = self.open.load_full() {
             open.used.store(true, Ordering::Relaxed);
             return Ok(open);
@@ -187,12 +210,41 @@ impl Segment {
         if let Some(open) = self.open.load_full() {
             return Ok(open);
         }
+        if let Some(pinned) = self.pinned.get() {
+            return Ok(Arc::clone(&pinned.open));
+        }
         let path = self.path();
         let file = self.home.fs.open(&path, OpenMode::ReadWrite).or_failure("open", &path)?;
         let open = self.remember(file);
         drop(opening);
         self.home.handles.opened(self);
         Ok(open)
+    }
+
+    /// Keeps file and indexes for as long as the segment lives: another one is about to get its names.
+    pub(crate) fn pin(self: &Arc<Self>) -> Result<(), ReadError> {
+        let pinned = Pinned {
+            open: self.open()?,
+            index: self.index()?,
+            times: self.with_times(|times| times.clone())?,
+            aborted: self.with_aborted(|aborted| aborted.clone())?,
+        };
+        // The seal of that name will be another one's.
+        self.blocks.load(self);
+        // Who was faster has pinned the same.
+        let _ = self.pinned.set(pinned);
+        Ok(())
+    }
+
+    /// Takes a file that will have this segment's name in place of the one that has it now. It stays open until the caller,
+    /// who holds it, has renamed it and says so with [`Segment::count_open`].
+    pub(crate) fn adopt(&self, file: Arc<dyn fs::File>) {
+        self.remember(file);
+    }
+
+    /// Has the file closed again when nobody uses it.
+    pub(crate) fn count_open(self: &Arc<Self>) {
+        self.home.handles.opened(self);
     }
 
     fn remember(&self, file: Arc<dyn fs::File>) -> Arc<OpenSegment> {
@@ -209,6 +261,11 @@ impl Segment {
             return false;
         }
         self.open.store(None);
+        if self.is_sealed() {
+            // Its indexes are on disk, and loaded again when somebody asks.
+            self.set_index(None);
+            self.forget_times();
+        }
         true
     }
 
@@ -219,6 +276,9 @@ impl Segment {
 
     /// The offset index; loaded from its file, or rebuilt from the log if that cannot be used.
     pub(crate) fn index(self: &Arc<Self>) -> Result<Arc<OffsetIndex>, ReadError> {
+        if let Some(pinned) = self.pinned.get() {
+            return Ok(Arc::clone(&pinned.index));
+        }
         if let Some(index) = self.index.load_full() {
             return Ok(index);
         }
@@ -248,6 +308,20 @@ impl Segment {
         self.set_max_timestamp(max_timestamp);
         self.with_aborted(|_| ())?;
         self.sealed.store(false, Ordering::Release);
+        self.blocks.trust();
+        Ok(())
+    }
+
+    /// Removes the indexes on disk, which do not tell of what will be appended and would be believed after a crash. The offset
+    /// index, by which they are believed, goes first. Not durable before the folder is synced.
+    pub(crate) fn remove_index_files(&self) -> Result<(), IoFailure> {
+        for kind in [FileKind::OffsetIndex, FileKind::TimeIndex, FileKind::TransactionIndex] {
+            let path = self.home.path(self.base_offset, kind);
+            match self.home.fs.remove_file(&path) {
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+                removed => removed.or_failure("remove", &path)?,
+            }
+        }
         Ok(())
     }
 
@@ -281,7 +355,8 @@ impl Segment {
         if len == 0 && self.len() > crate::bytes_of(IndexEntry::LEN * 1_024) {
             return None;
         }
-        let view = file.view(bytes, &Arc::new(Published::new(bytes))).ok().flatten();
+        let published = Arc::new(Published::new(bytes));
+        let view = CountedView::of(&*file, bytes, &published, &self.home.handles);
         let stored = StoredIndex::new(file, view, len);
         let index = OffsetIndex::Stored(stored);
         let sane = len == 0
@@ -293,6 +368,20 @@ impl Segment {
             OffsetIndex::Stored(stored) if sane => Some(stored),
             _ => None,
         }
+    }
+
+    /// Position of the batch that the last entry of the index file names; 0 if that does not help. Keeps nothing open.
+    pub(crate) fn last_indexed_position(&self) -> u64 {
+        let path = self.home.path(self.base_offset, FileKind::OffsetIndex);
+        let last = || {
+            let file = self.home.fs.open(&path, OpenMode::Read).ok()?;
+            let entry_len = crate::bytes_of(IndexEntry::LEN);
+            let at = (file.len().ok()? / entry_len).checked_sub(1)?.checked_mul(entry_len)?;
+            let mut raw = [0; IndexEntry::LEN];
+            file.read_exact_at(&mut raw, at).ok()?;
+            Some(u64::from(IndexEntry::from_bytes(raw).position))
+        };
+        last().filter(|position| *position < self.len()).unwrap_or(0)
     }
 
     fn rebuild_index(self: &Arc<Self>) -> Result<GrowingIndex, ReadError> {
@@ -327,6 +416,9 @@ impl Segment {
     }
 
     fn load_times(self: &Arc<Self>) -> Result<TimeIndex, ReadError> {
+        if let Some(pinned) = self.pinned.get() {
+            return Ok(pinned.times.clone());
+        }
         let path = self.home.path(self.base_offset, FileKind::TimeIndex);
         if let Ok(bytes) = fs::read_small(&*self.home.fs, &path, SIDECAR_BYTES_MAX) {
             let whole = bytes.len() / TimeIndex::ENTRY_LEN;
@@ -384,6 +476,9 @@ impl Segment {
     }
 
     fn load_aborted(&self) -> Result<TransactionIndex, IoFailure> {
+        if let Some(pinned) = self.pinned.get() {
+            return Ok(pinned.aborted.clone());
+        }
         let path = self.home.path(self.base_offset, FileKind::TransactionIndex);
         match fs::read_small(&*self.home.fs, &path, SIDECAR_BYTES_MAX) {
             Ok(bytes) => Ok(TransactionIndex::parse(&bytes, self.base_offset).unwrap_or_default()),
@@ -395,6 +490,10 @@ impl Segment {
     /// Where the batch is that holds `offset`, or the first one behind it: its position and header. `None` if all
     /// batches below `end` end before `offset`.
     pub(crate) fn find(self: &Arc<Self>, offset: Offset, end: u64) -> Result<Option<BatchAt>, ReadError> {
+        if end == 0 {
+            // Of a damaged log it may not even have a file.
+            return Ok(None);
+        }
         let open = self.open()?;
         let start = match self.relative(offset) {
             Some(relative) => {

@@ -3,7 +3,8 @@
 //! On disk 8 bytes an entry: u32 last offset of a batch minus the base offset, u32 position of that batch. Both rise
 //! strictly. The index of the active segment grows in memory, readable without a lock; that of a sealed one is its file.
 
-use crate::{View, fs::File};
+use super::handle::CountedView;
+use crate::fs::File;
 use std::sync::{
     Arc, OnceLock,
     atomic::{AtomicU64, AtomicUsize, Ordering},
@@ -19,6 +20,11 @@ pub(crate) struct IndexEntry {
 impl IndexEntry {
     /// Bytes of an entry.
     pub(crate) const LEN: usize = 8;
+
+    /// As the file holds it.
+    pub(super) fn from_bytes(raw: [u8; Self::LEN]) -> Self {
+        Self::unpack(u64::from_be_bytes(raw))
+    }
 
     fn pack(self) -> u64 {
         u64::from(self.relative_offset) << 32 | u64::from(self.position)
@@ -161,15 +167,25 @@ fn place(at: usize) -> Option<(usize, usize)> {
 /// The file of a sealed segment. What it says is a hint: readers check the batch that they find.
 #[derive(Debug)]
 pub(crate) struct StoredIndex {
-    file: Arc<dyn File>,
-    view: Option<View>,
+    source: Source,
     len: usize,
 }
 
+/// Where the entries are read: a map needs no descriptor.
+#[derive(Debug)]
+enum Source {
+    Mapped(CountedView),
+    File(Arc<dyn File>),
+}
+
 impl StoredIndex {
-    /// `file` holds `len` whole entries; `view` covers them.
-    pub(crate) fn new(file: Arc<dyn File>, view: Option<View>, len: usize) -> Self {
-        Self { file, view, len }
+    /// `file` holds `len` whole entries; `view` covers them, if there is one.
+    pub(super) fn new(file: Arc<dyn File>, view: Option<CountedView>, len: usize) -> Self {
+        let source = match view {
+            Some(view) => Source::Mapped(view),
+            None => Source::File(file),
+        };
+        Self { source, len }
     }
 
     fn get(&self, at: usize) -> Option<IndexEntry> {
@@ -178,11 +194,12 @@ impl StoredIndex {
         }
         let position = crate::bytes_of(at.checked_mul(IndexEntry::LEN)?);
         let mut raw = [0; IndexEntry::LEN];
-        let copied = self.view.as_ref().is_some_and(|view| view.copy_to(position, &mut raw));
-        if !copied {
-            self.file.read_exact_at(&mut raw, position).ok()?;
+        match &self.source {
+            Source::Mapped(counted) if counted.view.copy_to(position, &mut raw) => {}
+            Source::Mapped(_) => return None,
+            Source::File(file) => file.read_exact_at(&mut raw, position).ok()?,
         }
-        Some(IndexEntry::unpack(u64::from_be_bytes(raw)))
+        Some(IndexEntry::from_bytes(raw))
     }
 }
 

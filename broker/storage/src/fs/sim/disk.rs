@@ -51,13 +51,25 @@ impl Disk {
     }
 
     pub(super) fn crashed(&self, random: &mut Random) -> Self {
+        self.after_power_loss(random, FolderImages::crashed)
+    }
+
+    pub(super) fn scattered(&self, random: &mut Random) -> Self {
+        self.after_power_loss(random, FolderImages::scattered)
+    }
+
+    fn after_power_loss(
+        &self,
+        random: &mut Random,
+        names: impl Fn(&FolderImages, &mut Random) -> FolderImages,
+    ) -> Self {
         self.rebuilt(|node| match node {
             Node::File(file) => {
                 let mut image = FileImages::settled(file.crashed(random));
                 image.broken.clone_from(&file.broken);
                 Node::File(image)
             }
-            Node::Folder(folder) => Node::Folder(folder.crashed(random)),
+            Node::Folder(folder) => Node::Folder(names(folder, random)),
         })
     }
 
@@ -200,11 +212,17 @@ impl Disk {
         self.locks.remove(path);
     }
 
-    /// Bytes taken by files that have a name or may be open.
+    /// Bytes taken by files that have a name.
     pub(super) fn used(&self) -> u64 {
-        let sizes = self.nodes.iter().map(|node| match node {
-            Node::File(file) => file.len().max(file.reserved).div_ceil(BLOCK) * BLOCK,
-            Node::Folder(_) => 0,
+        let folders = self.nodes.iter().filter_map(|node| match node {
+            Node::Folder(folder) => Some(folder),
+            Node::File(_) => None,
+        });
+        let named: BTreeSet<NodeId> =
+            folders.flat_map(|folder| folder.names().map(|(_, node)| node)).collect();
+        let sizes = named.into_iter().filter_map(|id| match self.nodes.get(id.0)? {
+            Node::File(file) => Some(file.len().max(file.reserved).div_ceil(BLOCK) * BLOCK),
+            Node::Folder(_) => None,
         });
         sizes.sum()
     }

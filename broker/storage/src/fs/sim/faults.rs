@@ -55,6 +55,9 @@ pub(super) struct Faults {
     planned: BTreeMap<u64, Fault>,
     power_off_at: Option<u64>,
     ignores_syncs: bool,
+    ignores_zeroing: bool,
+    /// Folders below which nothing can be written any more.
+    worn_out: Vec<PathBuf>,
 }
 
 impl Faults {
@@ -76,12 +79,24 @@ impl Faults {
         self.power_off_at = Some(call);
     }
 
+    pub(super) fn wear_out(&mut self, folder: &Path) {
+        self.worn_out.push(folder.to_owned());
+    }
+
     pub(super) const fn ignore_syncs(&mut self) {
         self.ignores_syncs = true;
     }
 
     pub(super) const fn are_syncs_ignored(&self) -> bool {
         self.ignores_syncs
+    }
+
+    pub(super) const fn ignore_zeroing(&mut self) {
+        self.ignores_zeroing = true;
+    }
+
+    pub(super) const fn is_zeroing_ignored(&self) -> bool {
+        self.ignores_zeroing
     }
 
     /// Counts a call and returns the fault that is planned for it. Fails from the moment on that power is off; then calls
@@ -92,6 +107,11 @@ impl Faults {
         }
         self.calls += 1;
         self.last = Some((operation, path.to_owned()));
+        // Not a reservation: that one fails for want of space, which is no failure of the disk.
+        let touches = matches!(operation, Operation::Write | Operation::SyncData | Operation::SyncAll);
+        if touches && self.worn_out.iter().any(|folder| path.starts_with(folder)) {
+            return Ok(Some(Fault::Error));
+        }
         Ok(self.planned.get(&self.calls).copied())
     }
 }

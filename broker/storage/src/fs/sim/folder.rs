@@ -67,6 +67,21 @@ impl FolderImages {
         for change in self.pending.iter().take(count) {
             apply(&mut names, change);
         }
+        Self::settled(names)
+    }
+
+    /// The same where no change waits for an earlier one: those of the last sync and any of the changes since.
+    pub(super) fn scattered(&self, random: &mut Random) -> Self {
+        let mut names = self.durable.clone();
+        for change in &self.pending {
+            if random.in_quarters(2) {
+                apply(&mut names, change);
+            }
+        }
+        Self::settled(names)
+    }
+
+    fn settled(names: BTreeMap<String, NodeId>) -> Self {
         Self { cached: names.clone(), durable: names, pending: Vec::new() }
     }
 }

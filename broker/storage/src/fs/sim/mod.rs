@@ -8,7 +8,8 @@
 //!   survives, all earlier ones of that folder do. Syncing a file does not save its name.
 //! - [`SimFs::crash`] builds what the machine finds after a power loss *now*: of the unsynced sectors a random subset, one of
 //!   them perhaps torn; of the unsynced length something between old and new; of the unsynced names a random prefix. It
-//!   leaves the running disk alone, so one run of a workload gives any number of crashed images.
+//!   leaves the running disk alone, so one run of a workload gives any number of crashed images. [`SimFs::scatter`] is the
+//!   same on a file system that promises no order of names: any of the unsynced changes survive.
 //! - Calls are numbered from 1. [`SimFs::inject`] says what happens at one of them.
 //!
 //! The same calls and seeds give the same bytes, always. There are no maps and no descriptors, so callers read with
@@ -66,6 +67,12 @@ impl SimFs {
         Self::of(self.disk.lock().crashed(&mut Random::new(seed)))
     }
 
+    /// The same on a file system that keeps no order among changes of names: only a sync of the folder makes one.
+    #[must_use]
+    pub fn scatter(&self, seed: u64) -> Self {
+        Self::of(self.disk.lock().scattered(&mut Random::new(seed)))
+    }
+
     /// What another process finds, or this one after it was killed: everything that was written, and no faults.
     #[must_use]
     pub fn killed(&self) -> Self {
@@ -92,9 +99,19 @@ impl SimFs {
         self.disk.lock().faults.power_off_at(call);
     }
 
+    /// From now on every write and every sync of a file below `folder` fails; reads go on.
+    pub fn wear_out(&self, folder: &Path) {
+        self.disk.lock().faults.wear_out(folder);
+    }
+
     /// From now on syncs of files report success and do nothing, as a device does that ignores flushes.
     pub fn ignore_syncs(&self) {
         self.disk.lock().faults.ignore_syncs();
+    }
+
+    /// From now on turning a range into zeros reports success and does nothing.
+    pub fn ignore_zeroing(&self) {
+        self.disk.lock().faults.ignore_zeroing();
     }
 
     /// Limits the space for file content, in bytes. What is in use stays.
@@ -297,7 +314,9 @@ impl File for SimFile {
     fn zero(&self, range: Range<u64>) -> io::Result<()> {
         self.call(Operation::Zero, |disk, fault| {
             faults::fail_if(fault)?;
-            disk.file(self.node).zero(range);
+            if !disk.faults.is_zeroing_ignored() {
+                disk.file(self.node).zero(range);
+            }
             Ok(())
         })
     }

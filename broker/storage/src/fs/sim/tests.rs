@@ -157,6 +157,25 @@ fn faults_hit_their_call_and_no_other() {
 }
 
 #[test]
+fn names_keep_the_order_of_a_journal_unless_they_are_scattered() {
+    let fs = disk();
+    for name in ["/d/a", "/d/b"] {
+        fs.install(path(name), b"").unwrap();
+    }
+    fs.rename(path("/d/a"), path("/d/first")).unwrap();
+    fs.rename(path("/d/b"), path("/d/second")).unwrap();
+    let found = |fs: SimFs| (fs.content(path("/d/first")).is_ok(), fs.content(path("/d/second")).is_ok());
+    let after = |lose: &dyn Fn(u64) -> SimFs| -> std::collections::BTreeSet<_> {
+        SEEDS.map(|seed| found(lose(seed))).collect()
+    };
+    let in_order = [(false, false), (true, false), (true, true)];
+    assert_eq!(after(&|seed| fs.crash(seed)), in_order.into());
+    assert_eq!(after(&|seed| fs.scatter(seed)).len(), 4);
+    fs.sync_dir(path("/d")).unwrap();
+    assert_eq!(after(&|seed| fs.scatter(seed)), [(true, true)].into());
+}
+
+#[test]
 fn the_same_seed_gives_the_same_bytes() {
     let fs = disk();
     let file = fs.open(path("/d/a"), OpenMode::CreateNew).unwrap();
