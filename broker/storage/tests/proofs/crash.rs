@@ -2,7 +2,7 @@
 //! appears that was not written, and recovering again changes nothing. The proof is worth something because it fails when
 //! syncs do nothing.
 
-use crate::machine::{Knowledge, Machine, examine, run, script};
+use crate::machine::{Knowledge, Machine, Step, examine, go_on, run, script};
 use mainstem_storage::fs::SimFs;
 
 /// Crashed images per call.
@@ -64,6 +64,31 @@ fn a_power_loss_during_recovery_costs_nothing_either() {
                 if let Err(wrong) = examine(&again.crash(seed), &knowledge) {
                     let (first, second) = (fs.last_call(), again.last_call());
                     panic!("power lost after {first}, then in recovery after {second}, seed {seed}: {wrong}");
+                }
+            }
+        }
+    }
+}
+
+/// A kill, more work, and only then the loss of power, or another kill: what the first start took for durable has to be, whether
+/// the next batch goes into the segment that was found, or begins one.
+#[test]
+fn a_power_loss_after_a_kill_costs_nothing_that_was_durable() {
+    use Step::{Append, Epoch, Flush, Replicate, Tick};
+    let scripts = [
+        vec![Epoch, Append(1850), Flush],
+        vec![Epoch, Append(50), Flush, Tick, Append(1850), Flush, Replicate, Tick],
+    ];
+    for call in (1..=calls()).step_by(3) {
+        let (fs, knowledge) = stopped_at(call);
+        for (number, steps) in scripts.iter().enumerate() {
+            let killed = fs.killed();
+            let (knowledge, outcome) = go_on(&killed, knowledge.clone(), steps);
+            let what = format!("killed after {}, script {number}", fs.last_call());
+            outcome.unwrap_or_else(|error| panic!("{what}: {error}"));
+            for (name, image) in [("power lost", killed.crash(call)), ("killed again", killed.killed())] {
+                if let Err(wrong) = examine(&image, &knowledge) {
+                    panic!("{what}, {name}: {wrong}");
                 }
             }
         }

@@ -61,8 +61,10 @@ pub fn options(fs: &SimFs) -> LogDirectoryOptions {
         node_id: BrokerId(1),
         new_directory_id: TopicId([3; 16]),
         retention_check_interval_ms: 300_000,
+        retention_initial_delay_ms: 0,
         // No threads: what is queued is done when the script says so.
         flush_parallelism: 0,
+        space: mainstem_storage::SpaceLimits::default(),
     }
 }
 
@@ -172,11 +174,31 @@ pub struct Knowledge {
     pub end: Offset,
     /// Whether the producers' older batches were taken away, so that one per producer is known, as in Kafka.
     pub older_batches_lost: bool,
+    /// Whether a file of aborted transactions was taken away, which is noticed where the end of the log is read only.
+    pub aborted_lost: bool,
     /// Leadership.
     epoch: i32,
     sequence: i32,
     transaction_sequence: i32,
     now: i64,
+}
+
+/// Goes on with another script on a disk that a crash has left, as [`run`] does.
+pub fn go_on(fs: &SimFs, mut knowledge: Knowledge, steps: &[Step]) -> (Knowledge, Result<(), String>) {
+    let mut machine = match Machine::start(fs) {
+        Ok(machine) => machine,
+        Err(error) => return (knowledge, Err(error)),
+    };
+    if let Err(error) = knowledge.adopt(&machine) {
+        return (knowledge, Err(error));
+    }
+    for step in steps {
+        if let Err(error) = perform(fs, &mut machine, &mut knowledge, step) {
+            return (knowledge, Err(format!("{step:?}: {error}")));
+        }
+        knowledge.observe(&machine.log);
+    }
+    (knowledge, Ok(()))
 }
 
 /// Runs the script until its end or the first failure, which it reports. Knows the truth up to there.
@@ -243,6 +265,21 @@ fn perform(fs: &SimFs, machine: &mut Machine, knowledge: &mut Knowledge, step: &
 }
 
 impl Knowledge {
+    /// After a crash the log holds what a start has found.
+    fn adopt(&mut self, machine: &Machine) -> Result<(), String> {
+        let found = machine.read_all(Offset(0))?;
+        self.accepted = found.iter().map(|batch| batch.bytes().clone()).collect();
+        self.uncertain = None;
+        self.end = machine.log.offsets().log_end;
+        self.observe(&machine.log);
+        let next_sequence = |id: i64| {
+            let mut data = found.iter().rev().map(RecordBatch::header).filter(|header| !header.is_control());
+            data.find(|header| header.producer_id.0 == id).map_or(0, |header| header.last_sequence() + 1)
+        };
+        (self.sequence, self.transaction_sequence) = (next_sequence(1), next_sequence(2));
+        Ok(())
+    }
+
     fn observe(&mut self, log: &Log) {
         self.durable = self.durable.max(log.offsets().durable_end);
     }
@@ -337,6 +374,9 @@ pub fn examine(fs: &SimFs, knowledge: &Knowledge) -> Result<(), String> {
         return Err(format!("batches end at {end}, the log at {}", offsets.log_end));
     }
     find_every_offset(&machine.log, &found)?;
+    let check_aborted =
+        |log: &Log| if knowledge.aborted_lost { Ok(()) } else { find_every_aborted(log, &found) };
+    check_aborted(&machine.log)?;
     for seed in 0..2 {
         let again =
             Machine::start(&fs.crash(seed)).map_err(|error| format!("after another crash: {error}"))?;
@@ -348,7 +388,7 @@ pub fn examine(fs: &SimFs, knowledge: &Knowledge) -> Result<(), String> {
     let was_clean = machine.log.recovery().finding == Finding::Clean;
     drop(machine);
     let after_one = fs.killed();
-    recover_again(&after_one, &found, if was_clean { None } else { Some(fs) })?;
+    recover_again(&after_one, &found, if was_clean { None } else { Some(fs) }, check_aborted)?;
     compare_state(&after_one, &found, knowledge.older_batches_lost)
 }
 
@@ -368,12 +408,59 @@ fn find_every_offset(log: &Log, batches: &[RecordBatch]) -> Result<(), String> {
     Ok(())
 }
 
+/// A reader of committed records is told of every transaction that was aborted.
+fn find_every_aborted(log: &Log, batches: &[RecordBatch]) -> Result<(), String> {
+    let (mut aborted, mut begun) = (Vec::new(), None);
+    for header in batches.iter().filter(|batch| batch.header().is_transactional()).map(RecordBatch::header) {
+        match marker_kind(batches, header.base_offset) {
+            None => begun = begun.or(Some(header.base_offset)),
+            Some(MarkerKind::Commit) => begun = None,
+            Some(MarkerKind::Abort) => aborted.extend(begun.take().map(|first| (first, header.base_offset))),
+        }
+    }
+    log.set_high_watermark(log.offsets().log_end).map_err(|error| error.to_string())?;
+    let mut at = log.offsets().log_start;
+    loop {
+        let read = log
+            .read(at, 700, ReadBound::LastStable, true)
+            .map_err(|error| format!("read at {at}: {error}"))?;
+        if read.slice.is_none() {
+            return Ok(());
+        }
+        let overlapping = |(first, last): &&(Offset, Offset)| *first < read.next_offset && at <= *last;
+        let expected: Vec<_> = aborted.iter().filter(overlapping).copied().collect();
+        let found: Vec<_> = read.aborted.iter().map(|one| (one.first_offset, one.last_offset)).collect();
+        if found != expected {
+            return Err(format!("aborted in {at}..{}: {found:?}, not {expected:?}", read.next_offset));
+        }
+        at = read.next_offset;
+    }
+}
+
+/// How the transaction ends with the batch at this offset; `None` if that holds data.
+fn marker_kind(batches: &[RecordBatch], offset: Offset) -> Option<MarkerKind> {
+    let batch =
+        batches.iter().find(|batch| batch.header().base_offset == offset && batch.header().is_control())?;
+    let records = batch.records(1 << 20).unwrap();
+    let record = records.iter().next().unwrap().unwrap();
+    Some(match ControlRecord::parse(record.key, record.value).unwrap().control_type {
+        ControlType::Commit => MarkerKind::Commit,
+        ControlType::Abort => MarkerKind::Abort,
+    })
+}
+
 /// Recovering what a recovery left changes nothing, not even in a file, if `once` is what the first one left.
-fn recover_again(image: &SimFs, found: &[RecordBatch], once: Option<&SimFs>) -> Result<(), String> {
+fn recover_again(
+    image: &SimFs,
+    found: &[RecordBatch],
+    once: Option<&SimFs>,
+    check_aborted: impl Fn(&Log) -> Result<(), String>,
+) -> Result<(), String> {
     let machine = Machine::start(image)?;
     if machine.read_all(machine.log.offsets().log_start)? != found {
         return Err("a second recovery finds other batches".to_owned());
     }
+    check_aborted(&machine.log)?;
     let Some(once) = once else { return Ok(()) };
     let (first, second) = (once.snapshot(), image.snapshot());
     let differing = first
@@ -421,17 +508,8 @@ fn replay(batches: &[RecordBatch]) -> (ProducerStates, EpochCache) {
         let header = batch.header();
         epochs.assign(header.partition_leader_epoch, header.base_offset).unwrap();
         if header.is_control() {
-            let records = batch.records(1 << 20).unwrap();
-            let record = records.iter().next().unwrap().unwrap();
-            let control = ControlRecord::parse(record.key, record.value).unwrap();
-            let kind = match control.control_type {
-                ControlType::Commit => MarkerKind::Commit,
-                ControlType::Abort => MarkerKind::Abort,
-            };
-            states.apply_marker(
-                header,
-                EndTransactionMarker { kind, coordinator_epoch: control.coordinator_epoch },
-            );
+            let kind = marker_kind(batches, header.base_offset).unwrap();
+            states.apply_marker(header, EndTransactionMarker { kind, coordinator_epoch: 0 });
         } else {
             states.apply_data(header);
         }

@@ -15,10 +15,18 @@
 )]
 
 mod arbitrary;
+mod compacted;
+mod compaction;
+mod compaction_crash;
 mod crash;
+mod creation;
 mod damage;
+mod directory;
 mod faults;
 mod fixtures;
+mod kafka_directories;
 mod kafka_files;
 mod machine;
+mod model;
 mod sidecars;
+mod truncation;

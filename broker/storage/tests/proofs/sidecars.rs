@@ -5,7 +5,7 @@ use crate::machine::{DIRECTORY, Knowledge, examine, run, script};
 use mainstem_storage::fs::SimFs;
 use std::path::{Path, PathBuf};
 
-/// A directory at the end of the script: killed, or stopped in order.
+/// A directory at the end of the script: killed, stopped in order, or stopped, started and then killed.
 fn images() -> Vec<(&'static str, SimFs, Knowledge)> {
     let killed = SimFs::new();
     let (knowledge, outcome) = run(&killed, &script());
@@ -15,7 +15,16 @@ fn images() -> Vec<(&'static str, SimFs, Knowledge)> {
     steps.push(crate::machine::Step::Stop);
     let (after_stop, outcome) = run(&stopped, &steps);
     outcome.unwrap();
-    vec![("killed", killed.killed(), knowledge), ("stopped", stopped.killed(), after_stop)]
+    let idle = SimFs::new();
+    let mut steps = script();
+    steps.extend([crate::machine::Step::Restart, crate::machine::Step::Tick]);
+    let (when_idle, outcome) = run(&idle, &steps);
+    outcome.unwrap();
+    vec![
+        ("killed", killed.killed(), knowledge),
+        ("stopped", stopped.killed(), after_stop),
+        ("killed while idle", idle.killed(), when_idle),
+    ]
 }
 
 /// The files in question. The identity of the directory is none: a start refuses to guess it.
@@ -36,6 +45,7 @@ fn is_plain_text(path: &Path) -> bool {
 fn check(fs: &SimFs, knowledge: &Knowledge, path: &Path, what: &str) {
     let mut knowledge = knowledge.clone();
     knowledge.older_batches_lost = path.extension().is_some_and(|extension| extension == "producers");
+    knowledge.aborted_lost = path.extension().is_some_and(|extension| extension == "txnindex");
     // Nothing is lost with a sidecar: all that was accepted is in the log.
     knowledge.durable = knowledge.end;
     if let Err(wrong) = examine(fs, &knowledge) {
