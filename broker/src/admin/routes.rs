@@ -19,12 +19,10 @@ use serde_json::json;
 use tokio::sync::Semaphore;
 
 use super::connections::LimitedListener;
+use super::log_levels::LogLevels;
 use super::view::{LoggerChange, View};
 use crate::env::Tasks;
 use crate::telemetry::Telemetry;
-
-/// Sets a log level; the error says what was wrong with the words.
-pub type SetLogLevel = Arc<dyn Fn(&LoggerChange) -> Result<(), String> + Send + Sync>;
 
 /// Bytes of the longest body.
 const BODY_BYTES_MAX: usize = 64 * 1024;
@@ -47,7 +45,7 @@ const PUBLIC: &[&str] = &[
 pub(super) struct Context {
     pub(super) view: Arc<dyn View>,
     pub(super) telemetry: Telemetry,
-    pub(super) set_log_level: SetLogLevel,
+    pub(super) log_levels: Arc<LogLevels>,
     pub(super) tasks: Tasks,
     scrapes: Arc<Semaphore>,
 }
@@ -56,10 +54,10 @@ impl Context {
     pub(super) fn new(
         view: Arc<dyn View>,
         telemetry: Telemetry,
-        set_log_level: SetLogLevel,
+        log_levels: Arc<LogLevels>,
         tasks: Tasks,
     ) -> Self {
-        Self { view, telemetry, set_log_level, tasks, scrapes: Arc::new(Semaphore::new(SCRAPES_MAX)) }
+        Self { view, telemetry, log_levels, tasks, scrapes: Arc::new(Semaphore::new(SCRAPES_MAX)) }
     }
 }
 
@@ -119,9 +117,11 @@ fn refuse(status: StatusCode, what: &str) -> Response {
     (status, Json(json!({ "error": what }))).into_response()
 }
 
-/// Answers while the runtime turns; looks at nothing else, or an orchestrator would kill a whole cluster at once.
-async fn live() -> Response {
-    Json(json!({ "live": true })).into_response()
+/// 200 until the broker has failed for good. Never depends on peers, or an orchestrator would kill a whole cluster at once.
+async fn live(State(context): State<Context>) -> Response {
+    let liveness = context.view.liveness();
+    let status = if liveness.live { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    (status, Json(liveness)).into_response()
 }
 
 async fn ready(State(context): State<Context>) -> Response {
@@ -161,7 +161,7 @@ async fn loggers(
         Ok(change) => change,
         Err(rejection) => return refuse(rejection.status(), &rejection.body_text()),
     };
-    match (context.set_log_level)(&change) {
+    match context.log_levels.change(&change) {
         Ok(()) => StatusCode::NO_CONTENT.into_response(),
         Err(what) => refuse(StatusCode::BAD_REQUEST, &what),
     }

@@ -1,23 +1,19 @@
 //! The life of the HTTP server: bind before the start (an address in use stops it), serve, end in order.
 //!
-//! Above: `broker`. Below: `routes`, `connections`, `env`. Two tasks: the server, and the upkeep of histograms, which must run
-//! every second whether or not anyone scrapes.
+//! Above: `broker`. Below: `routes`, `connections`, `env`.
 
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
 
 use tokio::net::TcpListener;
 
 use super::connections::LimitedListener;
-use super::routes::{Context, Peer, SetLogLevel, router};
+use super::log_levels::{LogLevels, SetLogLevel};
+use super::routes::{Context, Peer, router};
 use super::view::View;
 use crate::env::Env;
 use crate::telemetry::Telemetry;
-
-/// How often queued samples are folded.
-const UPKEEP_INTERVAL: Duration = Duration::from_secs(1);
 
 /// A bound HTTP server that does not answer yet.
 pub struct AdminServer {
@@ -42,7 +38,8 @@ impl AdminServer {
     ///
     /// Give it tasks of its own if it shall still say "not ready" while the rest drains.
     pub fn start(self, env: &Env, telemetry: &Telemetry, view: Arc<dyn View>, set_log_level: SetLogLevel) {
-        let context = Context::new(view, telemetry.clone(), set_log_level, env.tasks.clone());
+        let log_levels = LogLevels::new(set_log_level, env.clone());
+        let context = Context::new(view, telemetry.clone(), log_levels, env.tasks.clone());
         let service = router(context).into_make_service_with_connect_info::<Peer>();
         let listener = LimitedListener::new(self.listener, env.clock.clone());
         let mut stop = env.tasks.stop_signal();
@@ -53,24 +50,17 @@ impl AdminServer {
                 tracing::error!(target: "mainstem::net", %error, "the HTTP server ended");
             }
         });
-        let (mut stop, clock, telemetry) = (env.tasks.stop_signal(), env.clock.clone(), telemetry.clone());
-        env.tasks.spawn("metrics upkeep", async move {
-            loop {
-                tokio::select! {
-                    () = stop.given() => return,
-                    () = clock.sleep(UPKEEP_INTERVAL) => telemetry.run_upkeep(),
-                }
-            }
-        });
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     use tokio::net::TcpStream;
 
-    use super::super::view::{ClusterHealth, Readiness, StartUp};
+    use super::super::view::{ClusterHealth, Liveness, Readiness, StartUp};
     use super::*;
     use crate::config::BrokerConfig;
     use crate::telemetry::{BuildInfo, StateSnapshot};
@@ -78,6 +68,10 @@ mod tests {
     struct Recovering;
 
     impl View for Recovering {
+        fn liveness(&self) -> Liveness {
+            Liveness { live: true }
+        }
+
         fn readiness(&self) -> Readiness {
             Readiness { ready: false, reasons: vec!["logs are being recovered".to_owned()] }
         }
@@ -89,14 +83,9 @@ mod tests {
         fn cluster_health(&self) -> ClusterHealth {
             ClusterHealth {
                 is_healthy: true,
-                unhealthy_reasons: Vec::new(),
                 controller_id: Some(1),
                 all_nodes: vec![1],
-                nodes_down: Vec::new(),
-                leaderless_count: 0,
-                leaderless_partitions: Vec::new(),
-                under_replicated_count: 0,
-                under_replicated_partitions: Vec::new(),
+                ..ClusterHealth::default()
             }
         }
 
@@ -112,9 +101,9 @@ mod tests {
         let telemetry = Telemetry::new(build, BrokerConfig::default().metrics);
         let server = AdminServer::bind("127.0.0.1:0".parse().unwrap()).await.unwrap();
         let address = server.address();
-        let set: SetLogLevel = Arc::new(|change| match change.level.as_str() {
-            "debug" => Ok(()),
-            other => Err(format!("`{other}` is no level")),
+        let set: SetLogLevel = Arc::new(|_, level| match level {
+            Some("debug") | None => Ok(()),
+            Some(other) => Err(format!("`{other}` is no level")),
         });
         server.start(&env, &telemetry, Arc::new(Recovering), set);
         (env, address)

@@ -8,6 +8,8 @@ use crate::telemetry::StateSnapshot;
 
 /// What the floors below look like at this moment. Each method answers from memory and does not wait.
 pub trait View: Send + Sync + 'static {
+    /// Whether the process should be left running.
+    fn liveness(&self) -> Liveness;
     /// Whether clients should be sent here.
     fn readiness(&self) -> Readiness;
     /// How far the start has come.
@@ -16,6 +18,13 @@ pub trait View: Send + Sync + 'static {
     fn cluster_health(&self) -> ClusterHealth;
     /// Everything that metrics are written from. Takes time with the number of partitions: called on a blocking thread.
     fn state(&self) -> StateSnapshot;
+}
+
+/// Whether the process should be left running.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Liveness {
+    /// False once the broker has failed for good: it is about to end, and only a restart helps.
+    pub live: bool,
 }
 
 /// Whether clients should be sent here. Names no address, topic or user.
@@ -39,7 +48,7 @@ pub struct StartUp {
 }
 
 /// How the cluster looks from here.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct ClusterHealth {
     /// Whether nothing below asks for attention.
     pub is_healthy: bool,

@@ -4,18 +4,34 @@
 //!
 //! ```text
 //! start                                            shutdown
-//! 1 bind the listeners (nothing changed yet)       1 stop accepting, answer what is in flight
-//! 2 lock and open the log directories              2 stop the controller and the background
-//! 3 start the controller, catch up with metadata   3 flush and close the logs, mark them clean
-//! 4 open the logs that the metadata names
-//! 5 register: leaderships follow
-//! 6 accept connections
+//! 1 bind every address (nothing changed yet)       1 say "not ready"
+//! 2 answer health and metrics over HTTP            2 stop accepting, answer what is in flight
+//! 3 lock and open the log directories              3 stop the controller and the background
+//! 4 start the controller, catch up with metadata   4 flush and close the logs, mark them clean
+//! 5 open the logs that the metadata names          5 stop answering over HTTP
+//! 6 register: leaderships follow
+//! 7 accept connections
 //! ```
+//!
+//! In reading order: this file, `options` (what a broker is given besides its configuration), `life` (how far it is),
+//! `storage` (its directories), `groups` (the coordinator of groups), `failure` (what ends it early), `config_rules` (configuration behind the controller's
+//! seam), `overview` (what health and metrics are told), `measure` and `group_numbers` with `lag_times` (the numbers in it).
 
 mod config_rules;
+mod failure;
+mod group_numbers;
+mod groups;
+mod lag_times;
+mod life;
+mod measure;
+mod options;
+mod overview;
 mod storage;
 
+pub use options::StartOptions;
+
 use crate::{
+    admin::AdminServer,
     config::{BrokerConfig, Listener, SecurityProtocol},
     controller::{self, CallOptions, Controller, ControllerOptions, RegisterBroker},
     env::{Env, Tasks},
@@ -24,17 +40,29 @@ use crate::{
     net::{BindError, BoundListener, Limits, Serving},
     partition::Partitions,
     request::Router,
+    telemetry::Telemetry,
 };
 use config_rules::BrokerConfigRules;
+use life::Phase;
 use mainstem_protocol::model::{BrokerEpoch, Uuid};
-use mainstem_storage::OpenError;
-use std::{collections::BTreeMap, io, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
+use mainstem_storage::{OpenError, fs::Fs};
+use overview::{Overview, Rooms};
+use std::{
+    collections::BTreeMap,
+    io,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 use storage::Storage;
 
 /// How long the registration may take; it is one commit.
 const REGISTER_WITHIN: Duration = Duration::from_secs(30);
 /// How long background tasks may take to end once connections are drained.
 const BACKGROUND_WITHIN: Duration = Duration::from_secs(10);
+/// How long requests over HTTP may take to end.
+const ADMIN_WITHIN: Duration = Duration::from_secs(5);
 /// Metadata entries between two snapshots.
 const SNAPSHOT_ENTRIES: u64 = 10_000;
 
@@ -44,6 +72,14 @@ pub enum StartError {
     /// An address cannot be listened on.
     #[error(transparent)]
     Bind(#[from] BindError),
+    /// The address of health and metrics cannot be listened on.
+    #[error("cannot listen on {address} (mainstem.admin.listen): {source}")]
+    Admin {
+        /// The address.
+        address: SocketAddr,
+        /// What the system said.
+        source: io::Error,
+    },
     /// A listener asks for what is not served.
     #[error("listener {name}: {protocol} is not served yet")]
     Unsecured {
@@ -80,58 +116,151 @@ pub struct Broker;
 impl Broker {
     /// Starts a broker inside the current tokio runtime and returns once it serves. Several may run in one process.
     pub async fn start(config: BrokerConfig) -> Result<RunningBroker, StartError> {
-        let config = Arc::new(config);
-        let env = Env::system("broker");
+        Self::start_with(config, StartOptions::default()).await
+    }
+
+    /// As [`Broker::start`], with what a program or a test gives besides the configuration. When it fails, nothing of the
+    /// broker runs any more.
+    pub async fn start_with(
+        config: BrokerConfig,
+        options: StartOptions,
+    ) -> Result<RunningBroker, StartError> {
+        let (config, env) = (Arc::new(config), options.env);
         let limits = Limits::new(config.network.clone());
         let bound = bind(&config, &limits, &env).await?;
+        let admin = bind_admin(&config).await?;
 
-        let (opened_config, opened_env) = (Arc::clone(&config), env.clone());
+        let telemetry = Telemetry::new(options.build, config.metrics.clone());
+        let house = House {
+            // Connections end before anything that they need, and health answers until everything has ended: both have a
+            // set of tasks of their own.
+            net_env: Env { tasks: Tasks::new("net"), ..env.clone() },
+            admin_env: Env { tasks: Tasks::new("admin"), ..env.clone() },
+            overview: Overview::new(&config, env.clock.clone(), telemetry.clone()),
+            telemetry,
+            env,
+            config,
+        };
+        let admin_address = admin.as_ref().map(AdminServer::address);
+        if let Some(admin) = admin {
+            let view = Arc::clone(&house.overview);
+            admin.start(&house.admin_env, &house.telemetry, view, options.set_log_level);
+        }
+        let addresses = bound.iter().map(BoundListener::address).collect();
+        match house.furnish(bound, limits, options.fs).await {
+            Ok((storage, broker_epoch)) => {
+                Ok(RunningBroker { house, storage, broker_epoch, addresses, admin_address })
+            }
+            Err(error) => {
+                house.stop_tasks().await;
+                house.stop_admin().await;
+                Err(error)
+            }
+        }
+    }
+}
+
+/// What all of a broker stands on.
+struct House {
+    config: Arc<BrokerConfig>,
+    env: Env,
+    net_env: Env,
+    admin_env: Env,
+    telemetry: Telemetry,
+    overview: Arc<Overview>,
+}
+
+impl House {
+    /// Brings the rooms to life, from the ground up.
+    async fn furnish(
+        &self,
+        bound: Vec<BoundListener>,
+        limits: Limits,
+        fs: Arc<dyn Fs>,
+    ) -> Result<(Arc<Storage>, BrokerEpoch), StartError> {
+        let (config, env) = (&self.config, &self.env);
+        let (opened_config, opened_env) = (Arc::clone(config), env.clone());
+        let telemetry = self.telemetry.clone();
         let storage =
-            Arc::new(env.tasks.blocking(move || Storage::open(&opened_config, &opened_env)).await??);
+            env.tasks.blocking(move || Storage::open(&opened_config, &opened_env, fs, &telemetry)).await??;
+        let storage = Arc::new(storage);
+        self.overview.add_storage(Arc::clone(&storage));
 
-        let controller = start_controller(&config, &storage, &env).await?;
+        let controller = start_controller(config, &storage, env, &self.telemetry).await?;
+        failure::watch_controller(&controller, &self.overview.life, env);
         let metadata = Arc::clone(controller.publisher());
+        let incarnation = Uuid(env.random.id().0);
         let partitions = Partitions::new(
-            config.node_id,
-            Arc::clone(&config),
+            (config.node_id, incarnation),
+            Arc::clone(config),
             env.clock.clone(),
             storage.directories.clone(),
         );
+        failure::watch_directories(&storage, metadata_directory(config), &partitions, &self.overview.life);
         let (followed, publisher) = (Arc::clone(&partitions), Arc::clone(&metadata));
         env.tasks
             .blocking(move || publisher.subscribe("partitions", move |delta| followed.apply(delta)))
             .await?;
-        storage.look_after(&env);
-        let broker_epoch = register(&config, &controller, &storage, &bound, &env).await?;
+        let groups =
+            groups::start(config, (env, &self.net_env), &partitions, &metadata, &self.telemetry).await?;
+        storage.look_after(env);
+        let broker_epoch = register(config, incarnation, &controller, &storage, &bound, env).await?;
+        storage.registered(broker_epoch);
+        failure::tell_of_offline(&partitions, &controller, (config.node_id, broker_epoch), env);
 
-        // Connections end before anything that they need: they have a set of tasks of their own.
-        let net_env = Env { tasks: Tasks::new("net"), ..env.clone() };
-        let services =
-            Arc::new(Services::new(env.clone(), Arc::clone(&config), metadata, controller, partitions));
-        let serving = Serving::new(net_env.clone(), limits, Arc::new(Router::new(services)));
-        let addresses = bound.iter().map(BoundListener::address).collect();
+        let services = Services::new(
+            env.clone(),
+            Arc::clone(config),
+            Arc::clone(&metadata),
+            controller.clone(),
+            Arc::clone(&partitions),
+            groups.clone(),
+            self.telemetry.clone(),
+        );
+        let router = Arc::new(Router::new(Arc::new(services)));
+        let serving = Serving::new(self.net_env.clone(), limits, router, self.telemetry.clone());
+        let rooms =
+            Rooms { metadata, controller, partitions, groups, serving: Arc::clone(&serving), broker_epoch };
+        self.overview.add_rooms(rooms);
         for listener in bound {
             listener.serve(&serving);
         }
-        Ok(RunningBroker { config, env, net_env, storage, broker_epoch, addresses })
+        self.overview.life.enter(Phase::Running);
+        Ok((storage, broker_epoch))
+    }
+
+    /// Ends connections, then everything that they need.
+    async fn stop_tasks(&self) {
+        let clock = &self.env.clock;
+        self.net_env.tasks.shutdown(clock, clock.now().after(self.config.shutdown_timeout)).await;
+        self.env.tasks.shutdown(clock, clock.now().after(BACKGROUND_WITHIN)).await;
+    }
+
+    async fn stop_admin(&self) {
+        let clock = &self.env.clock;
+        self.admin_env.tasks.shutdown(clock, clock.now().after(ADMIN_WITHIN)).await;
     }
 }
 
 /// A broker that serves until [`RunningBroker::shutdown`]. Dropping it instead leaves the runtime to end it, as a crash
 /// would: the next start recovers.
 pub struct RunningBroker {
-    config: Arc<BrokerConfig>,
-    env: Env,
-    net_env: Env,
+    house: House,
     storage: Arc<Storage>,
     broker_epoch: BrokerEpoch,
     addresses: Vec<SocketAddr>,
+    admin_address: Option<SocketAddr>,
 }
 
 impl RunningBroker {
     /// Where clients connect, in the order of the configured listeners, with the ports that were really got.
     pub fn addresses(&self) -> &[SocketAddr] {
         &self.addresses
+    }
+
+    /// Where health and metrics answer over HTTP, with the port that was really got; `None` = nowhere.
+    pub const fn admin_address(&self) -> Option<SocketAddr> {
+        self.admin_address
     }
 
     /// Id of the cluster that this broker belongs to.
@@ -141,19 +270,33 @@ impl RunningBroker {
 
     /// What it was told.
     pub fn config(&self) -> &BrokerConfig {
-        &self.config
+        &self.house.config
     }
 
-    /// Ends in order: answers what is in flight (up to `mainstem.shutdown.timeout`), flushes, marks the logs as clean.
+    /// Waits until the broker can serve no more and says why: the process should end then, as after a crash. Pending for
+    /// ever while all is well. Cancel-safe.
+    pub async fn failed(&self) -> Arc<str> {
+        self.house.overview.life.failed().await
+    }
+
+    /// Ends in order: says "not ready", answers what is in flight (up to `mainstem.shutdown.timeout`), flushes, marks the
+    /// logs as clean.
     pub async fn shutdown(self) {
-        let clock = &self.env.clock;
-        self.net_env.tasks.shutdown(clock, clock.now().after(self.config.shutdown_timeout)).await;
-        self.env.tasks.shutdown(clock, clock.now().after(BACKGROUND_WITHIN)).await;
+        let house = &self.house;
+        house.overview.life.enter(Phase::Draining);
+        house.stop_tasks().await;
         let (storage, epoch) = (Arc::clone(&self.storage), self.broker_epoch);
-        if self.env.tasks.blocking(move || storage.close(epoch)).await.is_err() {
+        if house.env.tasks.blocking(move || storage.close(epoch)).await.is_err() {
             tracing::error!(target: "mainstem::broker", "the runtime went down before the logs were closed");
         }
+        house.stop_admin().await;
     }
+}
+
+async fn bind_admin(config: &BrokerConfig) -> Result<Option<AdminServer>, StartError> {
+    let Some(address) = config.admin.listen else { return Ok(None) };
+    let bound = AdminServer::bind(address).await;
+    bound.map(Some).map_err(|source| StartError::Admin { address, source })
 }
 
 async fn bind(config: &BrokerConfig, limits: &Limits, env: &Env) -> Result<Vec<BoundListener>, StartError> {
@@ -169,15 +312,21 @@ async fn bind(config: &BrokerConfig, limits: &Limits, env: &Env) -> Result<Vec<B
     Ok(bound.await??)
 }
 
+/// Where the metadata log lives.
+fn metadata_directory(config: &BrokerConfig) -> &Path {
+    let configured = config.metadata_log_dir.as_ref().or(config.log_dirs.first());
+    configured.map_or(Path::new(""), PathBuf::as_path)
+}
+
 async fn start_controller(
     config: &Arc<BrokerConfig>,
     storage: &Storage,
     env: &Env,
+    telemetry: &Telemetry,
 ) -> Result<Controller, StartError> {
-    let directory =
-        config.metadata_log_dir.clone().or_else(|| config.log_dirs.first().cloned()).unwrap_or_default();
-    let of_directory = |found: &&Arc<mainstem_storage::LogDirectory>| found.path() == directory;
-    let id = storage.directories.iter().find(of_directory).or(storage.directories.first());
+    let directory = metadata_directory(config).to_owned();
+    let files = || storage.directories.iter().map(|directory| directory.files());
+    let id = files().find(|files| files.path() == directory).or_else(|| files().next());
     let address = config.listeners.controllers.first().map(|listener| listener.bind.to_string());
     let features = handlers::api_versions::FEATURES
         .iter()
@@ -194,6 +343,7 @@ async fn start_controller(
         snapshot_entries: SNAPSHOT_ENTRIES,
         rules: Arc::new(BrokerConfigRules::new(Arc::clone(config))),
         features,
+        commit_seconds: telemetry.commit_seconds.clone(),
     };
     Ok(Controller::start(options, env).await?)
 }
@@ -201,6 +351,7 @@ async fn start_controller(
 /// Tells the controller that this broker is there and has recovered its logs.
 async fn register(
     config: &BrokerConfig,
+    incarnation_id: Uuid,
     controller: &Controller,
     storage: &Storage,
     bound: &[BoundListener],
@@ -212,11 +363,15 @@ async fn register(
         .map(|(name, min, max)| (Arc::from(*name), FeatureRange { min: *min, max: *max }));
     let request = RegisterBroker {
         id: config.node_id,
-        incarnation_id: Uuid(env.random.id().0),
+        incarnation_id,
         endpoints: listeners.filter_map(|(listener, bound)| endpoint(listener, bound)).collect(),
         features: features.collect::<BTreeMap<_, _>>(),
         rack: config.rack.as_deref().map(Into::into),
-        directories: storage.directories.iter().map(|directory| Uuid(directory.directory_id().0)).collect(),
+        directories: storage
+            .directories
+            .iter()
+            .map(|directory| Uuid(directory.files().directory_id().0))
+            .collect(),
         ready: true,
     };
     let options = CallOptions { deadline: env.clock.now().after(REGISTER_WITHIN), request_id: None };

@@ -2,22 +2,30 @@
 //!
 //! Above: the composition root. Below: the crate `storage`. What waits for the disk runs on threads that may.
 
-use super::StartError;
+use super::{StartError, measure::count};
 use crate::{
     config::BrokerConfig,
+    controller,
     env::{Env, Moment},
+    partition::Directory,
+    telemetry::Telemetry,
 };
-use mainstem_protocol::model::{BrokerEpoch, TopicId};
+use mainstem_protocol::model::{BrokerEpoch, TopicId, TopicPartition};
 use mainstem_storage::{
-    Handles, LogDirectory, LogDirectoryOptions,
+    Handles, LogDirectory, LogDirectoryOptions, SpaceLimits,
     checkpoint::meta_properties::{self, MetaProperties},
-    fs::{Fs, RealFs, read_small},
+    fs::{Fs, Space, read_small},
     retention::Reading,
 };
-use std::{path::Path, sync::Arc, time::Duration};
+use std::{io, path::Path, sync::Arc, time::Duration};
 
 /// How often a directory is looked after: background flushes, checkpoints, retention, deletions that are due.
 const TICK_EVERY: Duration = Duration::from_millis(250);
+/// Old segments are first looked for so long after the start, as in Kafka, or after one interval if that is shorter. A
+/// broker that was started with a wrong setting can be stopped in this time before anything is gone.
+const FIRST_RETENTION_AFTER: Duration = Duration::from_secs(30);
+/// What `mainstem.disk.free.min` is, unless set: a tenth of the volume, but not more than this.
+const FREE_MIN_MAX: u64 = 2 << 30;
 /// Longest `meta.properties` that is read.
 const META_PROPERTIES_LEN_MAX: usize = 64 * 1024;
 /// Maps of segments, all directories together: below Linux' usual limit of 65,530 for a process.
@@ -29,19 +37,30 @@ const DESCRIPTORS_RESERVED: u64 = 2_048;
 pub(super) struct Storage {
     pub(super) fs: Arc<dyn Fs>,
     pub(super) cluster_id: String,
-    pub(super) directories: Vec<Arc<LogDirectory>>,
+    pub(super) directories: Vec<Arc<Directory>>,
 }
 
 impl Storage {
     /// Opens every configured directory; a new one gets an identity. Waits for the disk.
-    pub(super) fn open(config: &BrokerConfig, env: &Env) -> Result<Self, StartError> {
-        let fs: Arc<dyn Fs> = Arc::new(RealFs);
+    pub(super) fn open(
+        config: &BrokerConfig,
+        env: &Env,
+        fs: Arc<dyn Fs>,
+        telemetry: &Telemetry,
+    ) -> Result<Self, StartError> {
+        // Before a directory is opened, which changes it.
+        for path in config.metadata_log_dir.iter().chain(config.log_dirs.first()).take(1) {
+            controller::refuse_foreign(&*fs, path).map_err(controller::StartError::from)?;
+        }
+        for path in config.log_dirs.iter().chain(&config.metadata_log_dir) {
+            create_folders(&*fs, path)
+                .map_err(|source| StartError::DataDirectory { path: path.clone(), source })?;
+        }
         let cluster_id = cluster_id(config, &*fs, env);
         let handles = Arc::new(Handles::new(descriptors_max(), MAPS_MAX));
-        let interval = config.logs.retention_check_interval.as_millis();
+        let millis = |span: Duration| u64::try_from(span.as_millis()).unwrap_or(u64::MAX);
+        let interval = config.logs.retention_check_interval;
         let directories = config.log_dirs.iter().map(|path| {
-            std::fs::create_dir_all(path)
-                .map_err(|source| StartError::DataDirectory { path: path.clone(), source })?;
             let options = LogDirectoryOptions {
                 path: path.clone(),
                 fs: Arc::clone(&fs),
@@ -49,30 +68,75 @@ impl Storage {
                 cluster_id: cluster_id.clone(),
                 node_id: config.node_id,
                 new_directory_id: TopicId(env.random.id().0),
-                retention_check_interval_ms: u64::try_from(interval).unwrap_or(u64::MAX),
+                retention_check_interval_ms: millis(interval),
+                retention_initial_delay_ms: millis(interval.min(FIRST_RETENTION_AFTER)),
                 flush_parallelism: config.logs.flush_parallelism,
+                space: space_limits(config.logs.disk_free_min_bytes, &*fs, path),
             };
-            Ok(Arc::new(LogDirectory::open(options)?))
+            let metrics = telemetry.directory(&path.display().to_string());
+            Ok(Directory::new(LogDirectory::open(options)?, metrics, env.clock.clone()))
         });
         let directories = directories.collect::<Result<Vec<_>, StartError>>()?;
         Ok(Self { fs, cluster_id, directories })
     }
 
+    /// Logs that were found in the directories, and how many of them are open by now.
+    pub(super) fn progress(&self) -> (u64, u64) {
+        let (mut found, mut open) = (0, 0);
+        for files in self.directories.iter().map(|directory| directory.files()) {
+            let partitions = files.partitions_found();
+            let is_open = |found: &&TopicPartition| files.log(found).is_some();
+            found += count(partitions.len());
+            open += count(partitions.iter().filter(is_open).count());
+        }
+        (found, open)
+    }
+
     /// Starts the task that looks after the directories, until its owner stops.
     pub(super) fn look_after(&self, env: &Env) {
         for directory in &self.directories {
-            env.tasks.spawn("log-directory", tick(Arc::clone(directory), env.clone()));
+            env.tasks.spawn("log-directory", tick(Arc::clone(directory.files()), env.clone()));
+        }
+    }
+
+    /// The broker is registered: what is written from now on carries its epoch.
+    pub(super) fn registered(&self, broker_epoch: BrokerEpoch) {
+        for directory in &self.directories {
+            directory.files().set_broker_epoch(broker_epoch.get());
         }
     }
 
     /// Flushes and closes everything, and marks the directories as closed in order. Waits for the disk.
     pub(super) fn close(&self, broker_epoch: BrokerEpoch) {
-        for directory in &self.directories {
+        for directory in self.directories.iter().map(|directory| directory.files()) {
             if let Err(error) = directory.close(broker_epoch.get()) {
                 tracing::error!(target: "mainstem::log", path = %directory.path().display(), %error,
                     "log directory is not closed in order: the next start will have to recover it");
             }
         }
+    }
+}
+
+/// When clients are refused: below what is configured, else below what suits the volume.
+fn space_limits(configured: Option<u64>, fs: &dyn Fs, path: &Path) -> SpaceLimits {
+    // A volume that does not tell its size is judged by the writes that fail.
+    let total = fs.free_space(path).map_or(0, |Space { total, .. }| total);
+    let scarce_below = configured.unwrap_or_else(|| (total / 10).min(FREE_MIN_MAX));
+    SpaceLimits { scarce_below, ..SpaceLimits::default() }
+}
+
+/// Creates a folder, and those above it that are missing.
+fn create_folders(fs: &dyn Fs, path: &Path) -> io::Result<()> {
+    if fs.list(path).is_ok() {
+        return Ok(());
+    }
+    if let Some(parent) = path.parent().filter(|parent| !parent.as_os_str().is_empty()) {
+        create_folders(fs, parent)?;
+    }
+    match fs.create_dir(path) {
+        // Somebody else was faster, or it is there and cannot be read: opening it will tell.
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+        created => created,
     }
 }
 
@@ -106,13 +170,9 @@ async fn tick(directory: Arc<LogDirectory>, env: Env) {
         let monotonic_ms = i64::try_from(monotonic).unwrap_or(i64::MAX);
         let now = Reading { wall: env.clock.wall(), monotonic_ms };
         let ticked = Arc::clone(&directory);
-        match env.tasks.blocking(move || ticked.tick(now)).await {
-            Ok(Ok(())) => {}
-            Ok(Err(error)) => {
-                tracing::error!(target: "mainstem::log", path = %directory.path().display(), %error,
-                "log directory has failed");
-            }
-            Err(_) => return,
+        // An error has failed the directory, which tells its listener.
+        if env.tasks.blocking(move || ticked.tick(now)).await.is_err() {
+            return;
         }
     }
 }

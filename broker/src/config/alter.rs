@@ -6,6 +6,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use super::group_bounds;
 use super::keys::{self, Class, Key, Scope, ValueType};
 use super::layers::{ConfigValues, Layers};
 use super::names;
@@ -112,9 +113,7 @@ pub fn apply(
         .map(|(k, v)| (k.clone(), v.clone()))
         .collect();
     next.extend(check(configured, &written)?);
-    if configured == Configured::Topic {
-        check_together(&next, layers)?;
-    }
+    check_whole(configured, &next, layers)?;
     Ok(next)
 }
 
@@ -139,10 +138,18 @@ pub fn replace(
         }
     }
     let next = check(configured, &next)?;
-    if configured == Configured::Topic {
-        check_together(&next, layers)?;
-    }
+    check_whole(configured, &next, layers)?;
     Ok(next)
+}
+
+/// Checks what values mean together, and beside what holds on the broker.
+fn check_whole(configured: Configured, values: &ConfigValues, layers: &Layers<'_>) -> Result<(), Refusal> {
+    match configured {
+        Configured::Topic => check_together(values, layers),
+        Configured::Group => group_bounds::check(values, layers),
+        Configured::Broker | Configured::Cluster => group_bounds::check_broker(values, layers),
+        Configured::ClientMetrics => Ok(()),
+    }
 }
 
 /// Checks each value for itself and answers it normalised.
@@ -151,8 +158,13 @@ fn check(configured: Configured, values: &ConfigValues) -> Result<ConfigValues, 
         .iter()
         .map(|(name, text)| {
             let key = known(configured, name)?;
-            let text =
-                value::validated(key, text).map_err(|error| Refusal::InvalidConfig(error.to_string()))?;
+            let text = value::validated(key, text).map_err(|error| match configured {
+                // Kafka's code for a broker's bad value
+                Configured::Broker | Configured::Cluster => Refusal::InvalidRequest(error.to_string()),
+                Configured::Topic | Configured::Group | Configured::ClientMetrics => {
+                    Refusal::InvalidConfig(error.to_string())
+                }
+            })?;
             let reason = match key.class {
                 Class::Refused(reason) if key.default != Some(text.as_str()) => Some(reason),
                 _ => served::refusal(key.name, &text),
@@ -206,10 +218,13 @@ fn known(configured: Configured, name: &str) -> Result<&'static Key, Refusal> {
             })?;
             match (key.scope, configured) {
                 (Scope::Static, _) => {
-                    Err(Refusal::InvalidRequest(format!("Cannot update these configs dynamically: {name}")))
+                    Err(Refusal::InvalidRequest(format!("Cannot update these configs dynamically: [{name}]")))
                 }
                 (Scope::PerBroker, Configured::Cluster) => Err(Refusal::InvalidRequest(format!(
-                    "Cannot update these configs at default cluster level, they belong to one broker: {name}"
+                    "Cannot update these configs at default cluster level, they belong to one broker: [{name}]"
+                ))),
+                (Scope::AllBrokers, Configured::Broker) => Err(Refusal::InvalidConfig(format!(
+                    "{name} cannot differ between brokers: set it for all of them, or for a topic"
                 ))),
                 _ => Ok(key),
             }
@@ -277,6 +292,25 @@ mod tests {
             .map(|(key, operation, value)| Change { key, operation: *operation, value: *value })
             .collect();
         apply(configured, &values(current), &changes, &layers).map_err(|refusal| format!("{refusal:?}"))
+    }
+
+    /// What a group sets stays within what the brokers allow, as in Kafka.
+    #[test]
+    fn a_group_stays_within_the_bounds_of_the_brokers() {
+        let set = |key: &'static str, value: &'static str| {
+            applied(Configured::Group, &[], &[(key, Operation::Set, Some(value))]).map(|_| ())
+        };
+        assert_eq!(set("consumer.session.timeout.ms", "50000"), Ok(()));
+        for (key, value, expected) in [
+            ("consumer.session.timeout.ms", "44999", "greater than or equal to group.consumer.min.session"),
+            ("consumer.session.timeout.ms", "60001", "less than or equal to group.consumer.max.session"),
+            ("consumer.heartbeat.interval.ms", "4999", "group.consumer.min.heartbeat.interval.ms"),
+            ("consumer.heartbeat.interval.ms", "15001", "group.consumer.max.heartbeat.interval.ms"),
+            ("consumer.assignment.interval.ms", "15001", "group.consumer.max.assignment.interval.ms"),
+        ] {
+            let found = set(key, value).unwrap_err();
+            assert!(found.contains(expected), "{found} lacks {expected}");
+        }
     }
 
     fn check_topic(
@@ -359,7 +393,6 @@ mod tests {
     #[test]
     fn what_is_not_served_is_refused_with_its_reason() {
         use Operation::Set;
-        check_topic(&[], &[("cleanup.policy", Set, Some("compact"))], Err("compaction is not served"));
         check_topic(&[], &[("compression.type", Set, Some("zstd"))], Err("recompression is not served"));
         check_topic(
             &[],
@@ -387,6 +420,11 @@ mod tests {
         assert!(set(Configured::Cluster, "node.id", "1").unwrap_err().contains("InvalidRequest"));
         assert!(set(Configured::Cluster, "ssl.keystore.location", "/k").unwrap_err().contains("one broker"));
         assert!(set(Configured::Broker, "ssl.keystore.location", "/k").is_ok());
+        assert!(set(Configured::Cluster, "min.insync.replicas", "2").is_ok());
+        let refused = set(Configured::Broker, "min.insync.replicas", "2").unwrap_err();
+        assert!(refused.contains("InvalidConfig") && refused.contains("between brokers"), "{refused}");
+        let refused = set(Configured::Cluster, "log.retention.ms", "many").unwrap_err();
+        assert!(refused.contains("InvalidRequest") && refused.contains("type LONG"), "{refused}");
     }
 
     #[test]
@@ -395,7 +433,7 @@ mod tests {
         let layers = Layers { settings: &settings, cluster: &none, broker: &none };
         let replaced = replace(Configured::Topic, &[("retention.ms", Some(" 5 "))], &layers);
         assert_eq!(replaced, Ok(values(&[("retention.ms", "5")])));
-        for bad in [("retention.ms", None), ("nonsense", Some("1")), ("cleanup.policy", Some("compact"))] {
+        for bad in [("retention.ms", None), ("nonsense", Some("1")), ("compression.type", Some("zstd"))] {
             assert!(
                 matches!(replace(Configured::Topic, &[bad], &layers), Err(Refusal::InvalidConfig(_))),
                 "{bad:?}"

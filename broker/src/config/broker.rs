@@ -9,9 +9,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use mainstem_protocol::model::BrokerId;
+use mainstem_protocol::{model::BrokerId, records::Compression};
 
-use super::choices::{GroupMetrics, LogFormat, MetricsLevel};
+use super::choices::{GroupMetricsLevel, GroupMigration, LogFormat, MetricsLevel};
 use super::listener::{Listener, ListenerName};
 use super::settings::Settings;
 use super::topic::TopicConfig;
@@ -45,8 +45,8 @@ pub struct BrokerConfig {
     pub logs: LogsConfig,
     /// Producer state.
     pub producers: ProducersConfig,
-    /// Replication between brokers.
-    pub replication: ReplicationConfig,
+    /// Consumer groups and their offsets.
+    pub groups: GroupsConfig,
     /// The metadata quorum.
     pub quorum: QuorumConfig,
     /// The HTTP server of health, metrics and administration.
@@ -104,9 +104,11 @@ pub struct RequestConfig {
     pub fetch_max_bytes: usize,
     /// `max.incremental.fetch.session.cache.slots`.
     pub fetch_sessions_max: usize,
+    /// `mainstem.batch.decompressed.max.bytes`: what one batch of a producer may become when it is decompressed.
+    pub decompressed_batch_max: usize,
     /// `max.request.partition.size.limit`: partitions in one page of `DescribeTopicPartitions`.
     pub describe_partitions_max: usize,
-    /// `request.timeout.ms`: how long a request to another node may take.
+    /// `request.timeout.ms`: how long a change of configuration may take to be committed.
     pub timeout: Duration,
 }
 
@@ -128,14 +130,10 @@ pub struct TopicDefaults {
 /// Background work on the logs of a broker.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LogsConfig {
-    /// `num.recovery.threads.per.data.dir`.
-    pub recovery_threads: usize,
     /// `log.retention.check.interval.ms`.
     pub retention_check_interval: Duration,
-    /// `log.flush.offset.checkpoint.interval.ms`: at most so often the recovery points are written.
-    pub recovery_checkpoint_interval: Duration,
-    /// `replica.high.watermark.checkpoint.interval.ms`.
-    pub high_watermark_checkpoint_interval: Duration,
+    /// `num.recovery.threads.per.data.dir`: threads that open logs.
+    pub recovery_threads: usize,
     /// `mainstem.flush.parallelism`: concurrent fsyncs of one log directory.
     pub flush_parallelism: usize,
     /// `mainstem.log.allocate.max.bytes`: the largest step in which a segment's space is reserved.
@@ -149,15 +147,56 @@ pub struct LogsConfig {
 pub struct ProducersConfig {
     /// `producer.id.expiration.ms`: the state of a producer that was idle for so long is forgotten.
     pub id_expiration: Duration,
-    /// `transaction.max.timeout.ms`: the longest transaction timeout a producer may ask for.
-    pub transaction_timeout_max: Duration,
 }
 
-/// Replication between brokers.
+/// Consumer groups and their offsets.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ReplicationConfig {
-    /// `replica.lag.time.max.ms`: a follower behind for longer leaves the ISR.
-    pub lag_max: Duration,
+pub struct GroupsConfig {
+    /// What `__consumer_offsets` is like when it is created.
+    pub offsets_topic: OffsetsTopicConfig,
+    /// `offsets.load.buffer.size`: bytes read at once when a partition of it is loaded.
+    pub load_bytes: usize,
+    /// `offsets.commit.timeout.ms`: how long an answer waits until what it rests on is committed.
+    pub commit_timeout: Duration,
+    /// `offset.metadata.max.bytes`.
+    pub offset_metadata_max: usize,
+    /// `offsets.retention.minutes`.
+    pub offsets_retention: Duration,
+    /// `offsets.retention.check.interval.ms`.
+    pub offsets_retention_check: Duration,
+    /// `group.initial.rebalance.delay.ms`.
+    pub initial_rebalance_delay: Duration,
+    /// `group.min.session.timeout.ms`.
+    pub classic_session_min: Duration,
+    /// `group.max.session.timeout.ms`.
+    pub classic_session_max: Duration,
+    /// `group.max.size`.
+    pub classic_size_max: usize,
+    /// `group.consumer.max.size`.
+    pub consumer_size_max: usize,
+    /// `group.consumer.session.timeout.ms`.
+    pub consumer_session: Duration,
+    /// `group.consumer.heartbeat.interval.ms`.
+    pub consumer_heartbeat: Duration,
+    /// `group.consumer.assignment.interval.ms`.
+    pub consumer_assignment_interval: Duration,
+    /// `group.consumer.assignors`, the default first.
+    pub consumer_assignors: Vec<String>,
+    /// `group.consumer.migration.policy`.
+    pub consumer_migration: GroupMigration,
+}
+
+/// What `__consumer_offsets` is like when it is created.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct OffsetsTopicConfig {
+    /// `offsets.topic.num.partitions`.
+    pub partitions: i32,
+    /// `offsets.topic.replication.factor`; `None` = min(3, brokers).
+    pub replication_factor: Option<i16>,
+    /// `offsets.topic.segment.bytes`.
+    pub segment_bytes: i32,
+    /// `offsets.topic.compression.codec`: codec of what the coordinator writes.
+    pub compression: Compression,
 }
 
 /// The metadata quorum.
@@ -169,12 +208,6 @@ pub struct QuorumConfig {
     pub is_broker: bool,
     /// `controller.quorum.election.timeout.ms`.
     pub election_timeout: Duration,
-    /// `broker.session.timeout.ms`.
-    pub session_timeout: Duration,
-    /// `broker.heartbeat.interval.ms`.
-    pub heartbeat_interval: Duration,
-    /// `metadata.log.max.record.bytes.between.snapshots`.
-    pub snapshot_bytes: u64,
 }
 
 /// The HTTP server of health, metrics and administration.
@@ -190,7 +223,7 @@ pub struct MetricsConfig {
     /// `mainstem.metrics.level`.
     pub level: MetricsLevel,
     /// `mainstem.metrics.groups`.
-    pub groups: GroupMetrics,
+    pub groups: GroupMetricsLevel,
     /// `mainstem.metrics.series.max`: series beyond are left out and counted.
     pub series_max: usize,
 }

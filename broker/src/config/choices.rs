@@ -120,9 +120,9 @@ choice! {
 }
 
 choice! {
-    /// How finely group metrics are split (`mainstem.metrics.groups`).
-    GroupMetrics {
-        /// No group metrics.
+    /// How finely metrics of groups are split (`mainstem.metrics.groups`).
+    GroupMetricsLevel {
+        /// Nothing of single groups.
         Off = "off",
         /// One series a group.
         Group = "group",
@@ -131,6 +131,21 @@ choice! {
         Topic = "topic",
         /// One series a group and partition.
         Partition = "partition",
+    }
+}
+
+choice! {
+    /// Which way groups may change between the protocols (`group.consumer.migration.policy`).
+    GroupMigration {
+        /// Neither way.
+        Disabled = "disabled",
+        /// From the classic protocol to the consumer protocol.
+        Upgrade = "upgrade",
+        /// From the consumer protocol to the classic protocol.
+        Downgrade = "downgrade",
+        /// Both ways.
+        #[default]
+        Bidirectional = "bidirectional",
     }
 }
 

@@ -43,11 +43,10 @@ pub fn topic(layers: &Layers<'_>, overrides: &ConfigValues, replicas: usize) -> 
         .map(|topic_key| {
             let key = &topic_key.key;
             let mut found = layers.of_topic_key(topic_key, overrides);
-            // A coarser unit at its default says nothing of its own: Kafka leaves it out too.
-            found.retain(|one| {
-                one.source != Source::Default
-                    || topic_key.broker_keys.first().is_some_and(|(name, _)| *name == one.name)
-            });
+            // A coarser unit at its default says nothing of its own, unless the finest one stands before it: as in Kafka.
+            let finest = topic_key.broker_keys.first().map(|(name, _)| *name);
+            let finest_is_set = found.iter().any(|one| Some(one.name) == finest);
+            found.retain(|one| one.source != Source::Default || finest_is_set);
             let mut value = layers.topic_value(topic_key, overrides);
             if key.name == "min.insync.replicas" {
                 automatic_isr(&mut value, replicas);
@@ -151,5 +150,77 @@ fn described(key: &Key, value: Option<String>, found: Vec<Sourced>) -> Described
             .into_iter()
             .map(|one| Synonym { name: one.name, value: visible(one.value), source: one.source })
             .collect(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::settings::{Origin, Settings};
+    use std::sync::Arc;
+
+    /// Names of the synonyms of `retention.ms`, which the topic sets, with these broker keys set before the start.
+    fn synonyms(fixed: &[&'static str]) -> Vec<&'static str> {
+        let mut settings = Settings::default();
+        for name in fixed {
+            settings.set(keys::broker_key(name).unwrap(), "5".to_owned(), Origin::Override);
+        }
+        let none = ConfigValues::new();
+        let layers = Layers { settings: &settings, cluster: &none, broker: &none };
+        let own = ConfigValues::from([("retention.ms".into(), "7".into())]);
+        let described = topic(&layers, &own, 1);
+        let found = described.into_iter().find(|config| config.name == "retention.ms").unwrap();
+        found.synonyms.into_iter().map(|one| one.name).collect()
+    }
+
+    #[test]
+    fn the_default_of_a_coarser_unit_follows_the_finest_one_only() {
+        assert_eq!(synonyms(&[]), ["retention.ms"]);
+        assert_eq!(
+            synonyms(&["log.retention.ms"]),
+            ["retention.ms", "log.retention.ms", "log.retention.hours"]
+        );
+        assert_eq!(synonyms(&["log.retention.minutes"]), ["retention.ms", "log.retention.minutes"]);
+    }
+
+    fn values(pairs: &[(&str, &str)]) -> ConfigValues {
+        pairs.iter().map(|(key, value)| (Arc::from(*key), Arc::from(*value))).collect()
+    }
+
+    /// `retention.ms` as Kafka's tool prints it: value, then its synonyms. Compared with Apache Kafka 4.3.1.
+    fn check(cluster: &[(&str, &str)], broker: &[(&str, &str)], own: &[(&str, &str)], expected: &str) {
+        let settings = Settings::default();
+        let (cluster, broker) = (values(cluster), values(broker));
+        let layers = Layers { settings: &settings, cluster: &cluster, broker: &broker };
+        let described = topic(&layers, &values(own), 1);
+        let found = described.iter().find(|config| config.name == "retention.ms").unwrap();
+        let mut said = found.value.clone().unwrap_or_default();
+        for synonym in &found.synonyms {
+            let value = synonym.value.as_deref().unwrap_or_default();
+            said.extend([" ", &format!("{:?}:", synonym.source), synonym.name, "=", value]);
+        }
+        assert_eq!(said, expected);
+        assert_eq!(found.source, found.synonyms.first().map_or(Source::Default, |first| first.source));
+    }
+
+    #[test]
+    fn a_topics_value_tells_every_layer_that_stands_behind_it() {
+        let (all, one) = ([("log.retention.ms", "1")], [("log.retention.ms", "2")]);
+        check(&[], &[], &[], "604800000");
+        check(&all, &[], &[], "1 Cluster:log.retention.ms=1 Default:log.retention.hours=168");
+        check(
+            &all,
+            &one,
+            &[],
+            "2 Broker:log.retention.ms=2 Cluster:log.retention.ms=1 Default:log.retention.hours=168",
+        );
+        check(
+            &all,
+            &one,
+            &[("retention.ms", "3")],
+            "3 Topic:retention.ms=3 Broker:log.retention.ms=2 Cluster:log.retention.ms=1 \
+             Default:log.retention.hours=168",
+        );
+        check(&[], &[], &[("retention.ms", "3")], "3 Topic:retention.ms=3");
     }
 }

@@ -23,11 +23,8 @@ pub(super) fn read(settings: &Settings, host_name: &str) -> Result<Listeners, Ve
         let is_controller = controller_names.contains(&name);
         let all = listeners.clients.iter().chain(&listeners.controllers);
         if let Some(other) = all.clone().find(|other| other.name == name) {
-            problems.push(problem(
-                settings,
-                "listeners",
-                format!("listener {} stands there twice", other.name),
-            ));
+            let what = format!("listener {} stands there twice", other.name);
+            problems.push(problem(settings, "listeners", what).fix("give each listener a name of its own"));
             continue;
         }
         if let Some(other) = all

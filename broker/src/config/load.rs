@@ -13,12 +13,11 @@ use super::keys::{Class, Key};
 use super::names::{self, Named};
 use super::problem::{ConfigError, Problem};
 use super::properties::{self, Entry};
-use super::report::{ConfigReport, Line};
+use super::report::{self, ConfigReport, Line};
 use super::served;
 use super::settings::{Origin, Settings, shown};
 use super::toml_file;
 use super::typed::{self, Surroundings};
-use super::units::Unit;
 use super::value;
 
 /// The text of a configuration file.
@@ -197,8 +196,8 @@ fn checked(key: &'static Key, text: &str) -> Result<String, Problem> {
     let problem = |what: String| Problem::new(what).of(key.name).with(shown(key, text));
     let value = value::plain(key, text).map_err(|error| {
         let problem = problem(error.why);
-        match Unit::of_key(key.name) {
-            Some(unit) => problem.fix(format!("write {}", unit.example())),
+        match report::takes(key) {
+            Some(takes) => problem.fix(format!("write {takes}")),
             None => problem,
         }
     })?;
@@ -319,7 +318,7 @@ mod tests {
             "authorizer.class.name=org.example.Authorizer",
             "ssl.client.auth=required",
             "remote.log.storage.system.enable=true",
-            "log.cleanup.policy=compact",
+            "compression.type=zstd",
             "create.topic.policy.class.name=org.example.Policy",
             "config.providers=vault",
             "listeners=SASL_SSL://:9092",

@@ -5,15 +5,17 @@
 //! - `properties`, `toml_file`, `environment`: the three syntaxes, pure
 //! - `settings`, `load`, `sources`: what was set and where; loading it, precedence, every fault at once (`problem`)
 //! - `broker`, `typed`, `listener`, `listener_list`, `choices`: the typed whole, [`BrokerConfig`]
-//! - `layers`, `topic`: who overrides whom; the effective values of a topic, [`TopicConfig`]
+//! - `layers`, `topic`, `cleaner`: who overrides whom; the effective values of a topic, [`TopicConfig`], and of compaction
 //! - `describe`, `alter`, `served`: DescribeConfigs and the changes of configurations
 //! - `report`: what became of each setting, for people
 
 pub mod alter;
 mod broker;
 mod choices;
+mod cleaner;
 pub mod describe;
 mod environment;
+mod group_bounds;
 pub mod keys;
 mod layers;
 mod listener;
@@ -33,19 +35,22 @@ mod units;
 mod value;
 
 pub use broker::{
-    AdminConfig, BrokerConfig, DEFAULT_DATA_DIRECTORY, Listeners, LoggingConfig, LogsConfig, MetricsConfig,
-    NetworkConfig, ProducersConfig, QuorumConfig, ReplicationConfig, RequestConfig, TopicDefaults,
+    AdminConfig, BrokerConfig, DEFAULT_DATA_DIRECTORY, GroupsConfig, Listeners, LoggingConfig, LogsConfig,
+    MetricsConfig, NetworkConfig, OffsetsTopicConfig, ProducersConfig, QuorumConfig, RequestConfig,
+    TopicDefaults,
 };
 pub use choices::{
-    CompressionType, Durability, GroupMetrics, LogFormat, MetricsLevel, SecurityProtocol, TimestampType,
-    UnknownChoice,
+    CompressionType, Durability, GroupMetricsLevel, GroupMigration, LogFormat, MetricsLevel,
+    SecurityProtocol, TimestampType, UnknownChoice,
 };
+pub use cleaner::CleanerConfig;
 pub use layers::{ConfigValues, Layers, Source, Sourced};
 pub use listener::{HostPort, Listener, ListenerName};
 pub use load::{ConfigFile, ConfigSources, Loaded, load};
 pub use names::{Named, find, nearest};
 pub use problem::{ConfigError, Problem};
-pub use report::{ConfigReport, Line, bounds, explain};
+pub use report::{ConfigReport, Explanation, Line, bounds, explain};
+pub use served::unserved;
 pub use settings::{Origin, Setting, Settings};
 pub use topic::TopicConfig;
 pub use typed::Surroundings;

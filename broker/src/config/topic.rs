@@ -14,6 +14,14 @@ pub struct TopicConfig {
     pub cleanup_delete: bool,
     /// `cleanup.policy` contains `compact`: the last record of each key is kept.
     pub cleanup_compact: bool,
+    /// `min.cleanable.dirty.ratio`: part of a log that is not compacted before a pass is worth it.
+    pub min_cleanable_dirty_ratio: f64,
+    /// `min.compaction.lag.ms`: how long a record stays uncompacted at least.
+    pub min_compaction_lag_ms: i64,
+    /// `max.compaction.lag.ms`: how long it stays uncompacted at most.
+    pub max_compaction_lag_ms: i64,
+    /// `delete.retention.ms`: how long tombstones stay after compaction.
+    pub delete_retention_ms: i64,
     /// `retention.ms`; `None` keeps records whatever their age.
     pub retention_ms: Option<i64>,
     /// `retention.bytes`, of one partition; `None` keeps records whatever their size.
@@ -22,8 +30,6 @@ pub struct TopicConfig {
     pub segment_bytes: i32,
     /// `segment.ms`: a segment whose first record is older is rolled.
     pub segment_ms: i64,
-    /// `segment.jitter.ms`: the most that is taken off `segment_ms` at random, so that logs do not roll together.
-    pub segment_jitter_ms: i64,
     /// `segment.index.bytes`: a segment whose index is full is rolled.
     pub index_max_bytes: i32,
     /// `index.interval.bytes`: bytes of log between two entries of the offset index.
@@ -40,16 +46,12 @@ pub struct TopicConfig {
     pub compression: CompressionType,
     /// `min.insync.replicas` where topic or broker set it; ask [`Self::min_insync_replicas`].
     pub min_insync_replicas: Option<i32>,
-    /// `unclean.leader.election.enable`: whether a replica outside the ISR may lead, at the price of records.
-    pub unclean_leader_election: bool,
     /// `flush.messages`: flush at the latest after so many records.
     pub flush_messages: i64,
     /// `flush.ms`: flush at the latest after so long.
     pub flush_ms: i64,
     /// `file.delete.delay.ms`: how long files of removed segments stay for readers.
     pub file_delete_delay_ms: i64,
-    /// `delete.retention.ms`: how long a tombstone stays after compaction.
-    pub delete_retention_ms: i64,
     /// `mainstem.durability` of this topic.
     pub durability: Durability,
     /// What the topic itself sets, by key, as text. Everything else above comes from the broker.
@@ -85,11 +87,14 @@ impl TopicConfig {
                 self.cleanup_compact = value.split(',').any(|word| word == "compact");
                 self.cleanup_delete = value.split(',').any(|word| word == "delete");
             }
+            "min.cleanable.dirty.ratio" => read(&mut self.min_cleanable_dirty_ratio, value),
+            "min.compaction.lag.ms" => read(&mut self.min_compaction_lag_ms, value),
+            "max.compaction.lag.ms" => read(&mut self.max_compaction_lag_ms, value),
+            "delete.retention.ms" => read(&mut self.delete_retention_ms, value),
             "retention.ms" => read_limit(&mut self.retention_ms, value),
             "retention.bytes" => read_limit(&mut self.retention_bytes, value),
             "segment.bytes" => read(&mut self.segment_bytes, value),
             "segment.ms" => read(&mut self.segment_ms, value),
-            "segment.jitter.ms" => read(&mut self.segment_jitter_ms, value),
             "segment.index.bytes" => read(&mut self.index_max_bytes, value),
             "index.interval.bytes" => read(&mut self.index_interval_bytes, value),
             "max.message.bytes" => read(&mut self.max_message_bytes, value),
@@ -98,23 +103,19 @@ impl TopicConfig {
             "message.timestamp.after.max.ms" => read(&mut self.timestamp_after_max_ms, value),
             "compression.type" => read(&mut self.compression, value),
             "min.insync.replicas" => read_limit(&mut self.min_insync_replicas, value),
-            "unclean.leader.election.enable" => read(&mut self.unclean_leader_election, value),
             "flush.messages" => read(&mut self.flush_messages, value),
             "flush.ms" => read(&mut self.flush_ms, value),
             "file.delete.delay.ms" => read(&mut self.file_delete_delay_ms, value),
-            "delete.retention.ms" => read(&mut self.delete_retention_ms, value),
             "mainstem.durability" => read(&mut self.durability, value),
             _ => {} // a key without effect
         }
     }
 
     /// In-sync replicas without which `acks=all` is refused, for a partition of `replicas` replicas: what is
-    /// configured, else min(2, replicas). At least 1.
+    /// configured, else 2; never more than there are, as in Kafka, and at least 1.
     pub fn min_insync_replicas(&self, replicas: usize) -> usize {
-        match self.min_insync_replicas {
-            Some(configured) => usize::try_from(configured).unwrap_or(1).max(1),
-            None => replicas.clamp(1, 2),
-        }
+        let configured = self.min_insync_replicas.map_or(2, |count| usize::try_from(count).unwrap_or(1));
+        configured.clamp(1, replicas.max(1))
     }
 
     /// What holds for topics that set nothing, from what was set before the start.
@@ -131,11 +132,14 @@ impl Default for TopicConfig {
         Self {
             cleanup_delete: true,
             cleanup_compact: false,
+            min_cleanable_dirty_ratio: 0.5,
+            min_compaction_lag_ms: 0,
+            max_compaction_lag_ms: i64::MAX,
+            delete_retention_ms: DAY_MS,
             retention_ms: Some(7 * DAY_MS),
             retention_bytes: None,
             segment_bytes: 1 << 30,
             segment_ms: 7 * DAY_MS,
-            segment_jitter_ms: 0,
             index_max_bytes: 10 * 1024 * 1024,
             index_interval_bytes: 4096,
             max_message_bytes: 1024 * 1024 + 12,
@@ -144,11 +148,9 @@ impl Default for TopicConfig {
             timestamp_after_max_ms: 60 * 60 * 1000,
             compression: CompressionType::Producer,
             min_insync_replicas: None,
-            unclean_leader_election: false,
             flush_messages: i64::MAX,
             flush_ms: i64::MAX,
             file_delete_delay_ms: 60 * 1000,
-            delete_retention_ms: DAY_MS,
             durability: Durability::Fsync,
             overrides: ConfigValues::new(),
         }
@@ -186,7 +188,7 @@ mod tests {
         assert_eq!(config.retention_ms, None);
         assert_eq!(config.retention_bytes, Some(1000));
         assert!(config.cleanup_compact && config.cleanup_delete);
-        assert_eq!(config.min_insync_replicas(1), 3);
+        assert_eq!([1, 3, 5].map(|replicas| config.min_insync_replicas(replicas)), [1, 3, 3]);
         assert_eq!(config.durability, Durability::Replicated);
         assert_eq!(config.timestamp_type, TimestampType::LogAppendTime);
         assert_eq!(config.segment_bytes, 1 << 30);

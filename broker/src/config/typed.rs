@@ -7,11 +7,11 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use mainstem_protocol::model::BrokerId;
+use mainstem_protocol::{model::BrokerId, records::Compression};
 
 use super::broker::{
-    AdminConfig, BrokerConfig, LoggingConfig, LogsConfig, MetricsConfig, NetworkConfig, ProducersConfig,
-    QuorumConfig, ReplicationConfig, RequestConfig, TopicDefaults,
+    AdminConfig, BrokerConfig, GroupsConfig, LoggingConfig, LogsConfig, MetricsConfig, NetworkConfig,
+    OffsetsTopicConfig, ProducersConfig, QuorumConfig, RequestConfig, TopicDefaults,
 };
 use super::listener_list;
 use super::problem::Problem;
@@ -65,6 +65,7 @@ pub(super) fn read(settings: Settings, surroundings: &Surroundings) -> Result<Br
         requests: RequestConfig {
             fetch_max_bytes: reader.count("fetch.max.bytes"),
             fetch_sessions_max: reader.count("max.incremental.fetch.session.cache.slots"),
+            decompressed_batch_max: reader.count("mainstem.batch.decompressed.max.bytes"),
             describe_partitions_max: reader.count("max.request.partition.size.limit"),
             timeout: reader.millis("request.timeout.ms"),
         },
@@ -76,27 +77,18 @@ pub(super) fn read(settings: Settings, surroundings: &Surroundings) -> Result<Br
             config: TopicConfig::of_settings(&settings),
         },
         logs: LogsConfig {
-            recovery_threads: reader.count("num.recovery.threads.per.data.dir"),
             retention_check_interval: reader.millis("log.retention.check.interval.ms"),
-            recovery_checkpoint_interval: reader.millis("log.flush.offset.checkpoint.interval.ms"),
-            high_watermark_checkpoint_interval: reader
-                .millis("replica.high.watermark.checkpoint.interval.ms"),
+            recovery_threads: reader.count("num.recovery.threads.per.data.dir"),
             flush_parallelism: reader.count("mainstem.flush.parallelism"),
             allocate_max_bytes: reader.number("mainstem.log.allocate.max.bytes"),
             disk_free_min_bytes: reader.limit("mainstem.disk.free.min"),
         },
-        producers: ProducersConfig {
-            id_expiration: reader.millis("producer.id.expiration.ms"),
-            transaction_timeout_max: reader.millis("transaction.max.timeout.ms"),
-        },
-        replication: ReplicationConfig { lag_max: reader.millis("replica.lag.time.max.ms") },
+        producers: ProducersConfig { id_expiration: reader.millis("producer.id.expiration.ms") },
+        groups: groups(&mut reader),
         quorum: QuorumConfig {
             is_controller: roles.contains(&"controller"),
             is_broker: roles.contains(&"broker"),
             election_timeout: reader.millis("controller.quorum.election.timeout.ms"),
-            session_timeout: reader.millis("broker.session.timeout.ms"),
-            heartbeat_interval: reader.millis("broker.heartbeat.interval.ms"),
-            snapshot_bytes: reader.number("metadata.log.max.record.bytes.between.snapshots"),
         },
         admin: AdminConfig {
             listen: reader.text("mainstem.admin.listen").and_then(|address| address.parse().ok()),
@@ -120,6 +112,46 @@ pub(super) fn read(settings: Settings, surroundings: &Surroundings) -> Result<Br
     } else {
         Err(problems)
     }
+}
+
+fn groups(reader: &mut Reader<'_>) -> GroupsConfig {
+    GroupsConfig {
+        offsets_topic: OffsetsTopicConfig {
+            partitions: reader.number("offsets.topic.num.partitions"),
+            replication_factor: reader.replicas("offsets.topic.replication.factor"),
+            segment_bytes: reader.number("offsets.topic.segment.bytes"),
+            compression: compression(reader, "offsets.topic.compression.codec"),
+        },
+        load_bytes: reader.count("offsets.load.buffer.size"),
+        commit_timeout: reader.millis("offsets.commit.timeout.ms"),
+        offset_metadata_max: reader.count("offset.metadata.max.bytes"),
+        offsets_retention: Duration::from_mins(reader.number("offsets.retention.minutes")),
+        offsets_retention_check: reader.millis("offsets.retention.check.interval.ms"),
+        initial_rebalance_delay: reader.millis("group.initial.rebalance.delay.ms"),
+        classic_session_min: reader.millis("group.min.session.timeout.ms"),
+        classic_session_max: reader.millis("group.max.session.timeout.ms"),
+        classic_size_max: reader.count("group.max.size"),
+        consumer_size_max: reader.count("group.consumer.max.size"),
+        consumer_session: reader.millis("group.consumer.session.timeout.ms"),
+        consumer_heartbeat: reader.millis("group.consumer.heartbeat.interval.ms"),
+        consumer_assignment_interval: reader.millis("group.consumer.assignment.interval.ms"),
+        consumer_assignors: reader.words("group.consumer.assignors").into_iter().map(str::to_owned).collect(),
+        consumer_migration: reader.choice("group.consumer.migration.policy"),
+    }
+}
+
+/// A codec by its number.
+fn compression(reader: &mut Reader<'_>, name: &str) -> Compression {
+    let number: i16 = reader.number(name);
+    let codec = Compression::ALL.into_iter().find(|codec| codec.id() == number);
+    codec.unwrap_or_else(|| {
+        reader.refuse(
+            name,
+            format!("there is no codec {number}"),
+            "write 0 none, 1 gzip, 2 snappy, 3 lz4 or 4 zstd",
+        );
+        Compression::None
+    })
 }
 
 /// `node.id`, or its older name; both only if they agree.

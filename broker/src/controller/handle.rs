@@ -7,18 +7,18 @@
 
 use super::{
     AllocateProducerIds, AlterConfigs, ApiError, BrokerWish, ConfigRules, CreatePartitions, CreateTopics,
-    CreatedTopic, DeletedTopic, ProducerIdBlock, RegisterBroker, StartError, TopicSelector,
+    CreatedTopic, DeletedTopic, OfflineReplicas, ProducerIdBlock, RegisterBroker, StartError, TopicSelector,
     decide::{Surroundings, producer_ids::BLOCK_LEN},
     proposer::{Answered, Command, Proposer},
     quorum::{
         Failure, Listeners, MetadataQuorum, OpenedQuorum, ProposeError, QuorumOptions, QuorumStatus, VoterId,
     },
     request::{Done, ItemAnswer, Request},
-    status::{CommitStatistics, CommitTimes},
 };
 use crate::{
     env::{Clock, Env, Moment, Tasks},
     metadata::{MetadataDelta, MetadataPublisher, Proposal},
+    telemetry::SecondsHistogram,
 };
 use mainstem_protocol::{
     error::ErrorCode,
@@ -59,6 +59,8 @@ pub struct ControllerOptions {
     pub rules: Arc<dyn ConfigRules>,
     /// Levels that features are raised to when this node leads; those of the newest version of a new cluster.
     pub features: Vec<(Arc<str>, i16)>,
+    /// Measures commits, from proposing to applied.
+    pub commit_seconds: SecondsHistogram,
 }
 
 /// When an answer must be there, and how a retry is recognised.
@@ -78,7 +80,6 @@ pub struct Controller {
     clock: Clock,
     failure: Failure,
     status: Arc<dyn Fn() -> QuorumStatus + Send + Sync>,
-    commit_times: Arc<CommitTimes>,
 }
 
 impl Controller {
@@ -103,7 +104,6 @@ impl Controller {
         catch_up(quorum.as_ref(), &publisher).await?;
 
         let (sender, commands) = mpsc::channel(COMMANDS_MAX);
-        let commit_times = Arc::new(CommitTimes::default());
         let proposer = Proposer {
             quorum: Arc::clone(&quorum),
             applied,
@@ -111,7 +111,7 @@ impl Controller {
             surroundings: Surroundings { random: env.random.clone(), rules: options.rules },
             clock: env.clock.clone(),
             tasks: env.tasks.clone(),
-            commit_times: Arc::clone(&commit_times),
+            commit_seconds: options.commit_seconds,
         };
         env.tasks.spawn("controller", proposer.run(commands, env.tasks.stop_signal()));
         let controller = Self {
@@ -120,7 +120,6 @@ impl Controller {
             clock: env.clock.clone(),
             failure,
             status: Arc::new(move || quorum.status()),
-            commit_times,
         };
         controller.raise_features(options.features).await?;
         Ok(controller)
@@ -139,11 +138,6 @@ impl Controller {
     /// How the quorum stands.
     pub fn status(&self) -> QuorumStatus {
         (self.status)()
-    }
-
-    /// How long commits took.
-    pub fn commit_statistics(&self) -> CommitStatistics {
-        self.commit_times.read()
     }
 
     /// Creates topics; one answer for each, in order.
@@ -225,6 +219,15 @@ impl Controller {
         options: CallOptions,
     ) -> Result<(), ApiError> {
         self.call_one(Request::ChangeBroker { id, epoch, wish }, options).await.map(|_| ())
+    }
+
+    /// Takes leaderships and places in ISRs from replicas that are offline on a broker that lives on.
+    pub async fn replicas_offline(
+        &self,
+        request: OfflineReplicas,
+        options: CallOptions,
+    ) -> Result<(), ApiError> {
+        self.call_one(Request::OfflineReplicas(request), options).await.map(|_| ())
     }
 
     async fn raise_features(&self, features: Vec<(Arc<str>, i16)>) -> Result<(), StartError> {

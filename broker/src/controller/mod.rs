@@ -5,7 +5,7 @@
 //! there is no second path.
 //!
 //! Reading order: [`request`] and [`error`] (what is asked and answered), [`decide`], [`proposer`] (decide, propose,
-//! apply), [`quorum`], [`handle`] (how others call), [`status`].
+//! apply), [`quorum`], [`handle`] (how others call).
 //!
 //! Above: handlers, composition root. Below: `metadata`, `env`, storage's `Fs`.
 
@@ -15,18 +15,18 @@ mod handle;
 mod proposer;
 mod quorum;
 mod request;
-mod status;
 
 #[cfg(test)]
 mod tests;
 
 pub use decide::ConfigRules;
+pub(crate) use decide::topic_name;
 pub use error::ApiError;
 pub use handle::{CallOptions, Controller, ControllerOptions};
+pub(crate) use quorum::refuse_foreign;
 pub use quorum::{LogFileError, QuorumStatus, StartError, VoterId};
 pub use request::{
     AllocateProducerIds, AlterConfigs, Alteration, AlteredResource, BrokerWish, ConfigChange,
     CreatePartitions, CreateTopics, CreatedTopic, DeletedTopic, MorePartitions, NewAssignment, NewTopic,
-    ProducerIdBlock, RegisterBroker, TopicSelector,
+    OfflineReplicas, ProducerIdBlock, RegisterBroker, TopicSelector,
 };
-pub use status::CommitStatistics;

@@ -11,7 +11,6 @@ use super::{
     decide::{Surroundings, decide, preview},
     quorum::{Applied, MetadataQuorum, ProposeError, VoterId},
     request::{Done, ItemAnswer, Request},
-    status::CommitTimes,
 };
 use crate::{
     env::{Clock, StopSignal, Tasks},
@@ -19,6 +18,7 @@ use crate::{
         MetadataImage, MetadataPublisher, MetadataRecord, Proposal,
         record::{RequestAnswer, RequestDone},
     },
+    telemetry::SecondsHistogram,
 };
 use mainstem_protocol::{error::ErrorCode, model::Uuid};
 use std::sync::Arc;
@@ -55,7 +55,7 @@ pub(super) struct Proposer<Q> {
     pub(super) surroundings: Surroundings,
     pub(super) clock: Clock,
     pub(super) tasks: Tasks,
-    pub(super) commit_times: Arc<CommitTimes>,
+    pub(super) commit_seconds: SecondsHistogram,
 }
 
 /// Requests that were decided, and the records that carry them out.
@@ -106,7 +106,7 @@ impl<Q: MetadataQuorum> Proposer<Q> {
         let started = self.clock.now();
         match self.quorum.propose(proposal).await {
             Ok(entry) if entry.outcome == Applied::Taken => {
-                self.commit_times.record(self.clock.now().since(started));
+                self.commit_seconds.record(self.clock.now().since(started));
                 self.answer(batch.decided, entry.index);
                 batch.left
             }

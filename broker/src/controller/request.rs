@@ -5,7 +5,7 @@
 
 use super::ApiError;
 use crate::metadata::{ConfigResource, FeatureRange};
-use mainstem_protocol::model::{BrokerEpoch, BrokerId, ProducerId, TopicId, Uuid};
+use mainstem_protocol::model::{BrokerEpoch, BrokerId, PartitionIndex, ProducerId, TopicId, Uuid};
 use std::{collections::BTreeMap, sync::Arc};
 
 /// Topics to create.
@@ -30,6 +30,19 @@ pub struct NewTopic {
     pub assignments: Vec<NewAssignment>,
     /// Configuration values.
     pub configs: Vec<(Arc<str>, Option<Arc<str>>)>,
+}
+
+impl NewTopic {
+    /// A topic that says nothing of itself.
+    pub fn with_defaults(name: Arc<str>) -> Self {
+        Self {
+            name,
+            num_partitions: -1,
+            replication_factor: -1,
+            assignments: Vec::new(),
+            configs: Vec::new(),
+        }
+    }
 }
 
 /// Where the replicas of one partition go.
@@ -176,6 +189,17 @@ pub enum BrokerWish {
     Shutdown,
 }
 
+/// Replicas of a broker whose log cannot be used any more, while the broker itself lives on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OfflineReplicas {
+    /// Who tells.
+    pub broker: BrokerId,
+    /// Under which registration.
+    pub broker_epoch: BrokerEpoch,
+    /// Which partitions. Those that do not exist, or have no replica there, are passed over.
+    pub partitions: Vec<(TopicId, PartitionIndex)>,
+}
+
 /// Anything that can be asked.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Request {
@@ -186,6 +210,7 @@ pub(super) enum Request {
     AllocateProducerIds(AllocateProducerIds),
     RegisterBroker(RegisterBroker),
     ChangeBroker { id: BrokerId, epoch: BrokerEpoch, wish: BrokerWish },
+    OfflineReplicas(OfflineReplicas),
     RaiseFeatures(Vec<(Arc<str>, i16)>),
 }
 
@@ -200,6 +225,7 @@ impl Request {
             Self::AllocateProducerIds(_)
             | Self::RegisterBroker(_)
             | Self::ChangeBroker { .. }
+            | Self::OfflineReplicas(_)
             | Self::RaiseFeatures(_) => 1,
         }
     }

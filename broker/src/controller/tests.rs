@@ -3,7 +3,8 @@
 use super::*;
 use crate::{
     env::{Env, Moment},
-    metadata::{ConfigResource, ConfigValues},
+    metadata::{ConfigResource, ConfigValues, MetadataImage},
+    telemetry::SecondsHistogram,
 };
 use mainstem_protocol::{
     error::ErrorCode,
@@ -18,6 +19,7 @@ pub(super) struct AnyConfig;
 impl ConfigRules for AnyConfig {
     fn alter(
         &self,
+        _: &MetadataImage,
         _: &ConfigResource,
         current: &ConfigValues,
         alteration: &Alteration,
@@ -53,7 +55,7 @@ impl ConfigRules for AnyConfig {
         None
     }
 
-    fn min_in_sync_replicas(&self, _: &ConfigValues, replicas: usize) -> usize {
+    fn min_in_sync_replicas(&self, _: &MetadataImage, _: &ConfigValues, replicas: usize) -> usize {
         replicas.min(2)
     }
 }
@@ -77,6 +79,7 @@ impl Node {
             snapshot_entries,
             rules: Arc::new(AnyConfig),
             features: vec![("metadata.version".into(), 29)],
+            commit_seconds: SecondsHistogram::default(),
         };
         let controller = Controller::start(options, &env).await?;
         Ok(Self { env, controller })
@@ -262,6 +265,6 @@ async fn foreign_directories_are_refused() {
     std::fs::create_dir(&kafka).unwrap();
     std::fs::write(kafka.join("00000000000000000000.log"), b"records").unwrap();
     let refused = Node::start_on(Arc::new(RealFs), dir.path(), 10).await.err().unwrap().to_string();
-    assert!(refused.contains("mainstem storage import"), "{refused}");
+    assert!(refused.contains("metadata log of Apache Kafka (00000000000000000000.log)"), "{refused}");
     assert_eq!(std::fs::read_dir(&kafka).unwrap().count(), 1);
 }

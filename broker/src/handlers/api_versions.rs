@@ -36,7 +36,11 @@ pub(crate) fn handle(context: &Context<'_>, request: ApiVersionsRequest) -> Stag
         let error_code = ErrorCode::InvalidRequest.code();
         return Staged::ready(ApiVersionsResponse { error_code, ..ApiVersionsResponse::default() });
     }
-    // act, answer
+    // act
+    if NAMES_SOFTWARE <= context.version {
+        context.peer.software.tell(&request.client_software_name, &request.client_software_version);
+    }
+    // answer
     let image = context.services.metadata.current();
     let supported =
         FEATURES.iter().filter(|(_, minimum, _)| *minimum != 0 || SHOWS_MINIMUM_ZERO <= context.version);

@@ -1,6 +1,6 @@
 //! Topics that come into being because a client asked for them (rule M2).
 //!
-//! Above: Metadata. Below: the controller. Each missing topic is asked for once at a time, however many clients wait.
+//! Above: Metadata, FindCoordinator. Below: the controller. Each missing topic is asked for once at a time, however many clients wait.
 
 use super::Services;
 use crate::controller::{CallOptions, CreateTopics, NewTopic};
@@ -20,18 +20,20 @@ pub(crate) struct AutoCreate {
 }
 
 impl AutoCreate {
-    /// Asks the controller for topics with the broker's defaults, in the background.
-    pub(super) fn start(&self, services: &Arc<Services>, mut names: Vec<Arc<str>>) {
+    /// Asks the controller for topics, in the background.
+    pub(super) fn start(&self, services: &Arc<Services>, mut topics: Vec<NewTopic>) {
         {
             let mut in_flight = self.in_flight.lock();
-            names.retain(|name| in_flight.len() < IN_FLIGHT_MAX && in_flight.insert(Arc::clone(name)));
+            topics
+                .retain(|topic| in_flight.len() < IN_FLIGHT_MAX && in_flight.insert(Arc::clone(&topic.name)));
         }
-        if names.is_empty() {
+        if topics.is_empty() {
             return;
         }
         let services_of_task = Arc::clone(services);
         services.env.tasks.spawn("auto-create", async move {
-            create(&services_of_task, &names).await;
+            let names: Vec<Arc<str>> = topics.iter().map(|topic| Arc::clone(&topic.name)).collect();
+            create(&services_of_task, topics, &names).await;
             let mut in_flight = services_of_task.auto_create.in_flight.lock();
             for name in &names {
                 in_flight.remove(name);
@@ -40,15 +42,8 @@ impl AutoCreate {
     }
 }
 
-async fn create(services: &Services, names: &[Arc<str>]) {
-    let topics = names.iter().map(|name| NewTopic {
-        name: Arc::clone(name),
-        num_partitions: -1,
-        replication_factor: -1,
-        assignments: Vec::new(),
-        configs: Vec::new(),
-    });
-    let request = CreateTopics { topics: topics.collect(), validate_only: false };
+async fn create(services: &Services, topics: Vec<NewTopic>, names: &[Arc<str>]) {
+    let request = CreateTopics { topics, validate_only: false };
     let options = CallOptions { deadline: services.env.clock.now().after(WITHIN), request_id: None };
     let answers = services.controller.create_topics(request, options).await;
     for (name, answer) in names.iter().zip(answers) {
@@ -61,10 +56,4 @@ async fn create(services: &Services, names: &[Arc<str>]) {
                 "topic cannot be created for the client that asked for it"),
         }
     }
-}
-
-/// Kafka's rule for topic names: 1 to 249 of `[a-zA-Z0-9._-]`, and not `.` or `..`.
-pub(super) fn is_legal_name(name: &str) -> bool {
-    let legal = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-');
-    (1..=249).contains(&name.len()) && name != "." && name != ".." && name.bytes().all(legal)
 }

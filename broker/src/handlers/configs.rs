@@ -3,7 +3,6 @@
 //! Above: DescribeConfigs, CreateTopics. Below: `config`, `metadata`.
 
 use super::Services;
-use crate::env::Moment;
 use crate::{
     config::{
         ConfigValues, Layers,
@@ -11,10 +10,7 @@ use crate::{
     },
     metadata::{ConfigResource, MetadataImage},
 };
-use mainstem_protocol::{
-    error::ErrorCode,
-    messages::create_topics::{CreatableTopic, CreatableTopicConfigs},
-};
+use mainstem_protocol::messages::create_topics::{CreatableTopic, CreatableTopicConfigs};
 use std::sync::Arc;
 
 /// What brokers set while they run, as far as it concerns this one.
@@ -65,31 +61,4 @@ fn created(config: DescribedConfig) -> CreatableTopicConfigs {
         config_source: config.source.code(),
         is_sensitive: config.sensitive,
     }
-}
-
-/// The resource whose configs shall change, if this broker can change them.
-pub(super) fn alterable(
-    services: &Services,
-    resource_type: i8,
-    name: &str,
-) -> Result<ConfigResource, (ErrorCode, String)> {
-    match resource_type {
-        2 if services.metadata.current().topics.by_name(name).is_none() => {
-            Err((ErrorCode::UnknownTopicOrPartition, format!("The topic '{name}' does not exist.")))
-        }
-        2 => Ok(ConfigResource::topic(name)),
-        4 if name.is_empty() => Ok(ConfigResource::all_brokers()),
-        4 if name == services.config.node_id.to_string() => {
-            Ok(ConfigResource::broker(services.config.node_id))
-        }
-        4 => Err((ErrorCode::InvalidRequest, format!("Unexpected broker id {name}"))),
-        other => {
-            Err((ErrorCode::InvalidRequest, format!("Resource type {other} has no configs on this broker")))
-        }
-    }
-}
-
-/// The requests carry no timeout of their own.
-pub(super) fn alteration_deadline(services: &Services) -> Moment {
-    services.env.clock.now().after(services.config.requests.timeout)
 }

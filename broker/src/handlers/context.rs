@@ -4,10 +4,15 @@
 
 use super::{AutoCreate, FetchSessions, ProducerIds};
 use crate::{
-    config::BrokerConfig, controller::Controller, env::Env, metadata::MetadataPublisher,
+    config::BrokerConfig,
+    controller::Controller,
+    env::Env,
+    group::Groups,
+    metadata::MetadataPublisher,
     partition::Partitions,
+    telemetry::{SoftwareSeat, Telemetry},
 };
-use mainstem_protocol::api::ApiKey;
+use mainstem_protocol::{api::ApiKey, header::ClientId};
 use parking_lot::Mutex;
 use std::{net::SocketAddr, ops::RangeInclusive, sync::Arc};
 
@@ -23,6 +28,10 @@ pub(crate) struct Services {
     pub(crate) controller: Controller,
     /// The logs that are here.
     pub(crate) partitions: Arc<Partitions>,
+    /// The groups that this broker coordinates.
+    pub(crate) groups: Groups,
+    /// What is measured.
+    pub(crate) telemetry: Telemetry,
     /// What clients fetch.
     pub(super) fetch_sessions: Mutex<FetchSessions>,
     /// Topics that are being created because a client asked for them.
@@ -39,6 +48,8 @@ impl Services {
         metadata: Arc<MetadataPublisher>,
         controller: Controller,
         partitions: Arc<Partitions>,
+        groups: Groups,
+        telemetry: Telemetry,
     ) -> Self {
         Self {
             fetch_sessions: Mutex::new(FetchSessions::new(config.requests.fetch_sessions_max)),
@@ -49,17 +60,20 @@ impl Services {
             metadata,
             controller,
             partitions,
+            groups,
+            telemetry,
         }
     }
 }
 
 /// The other end of a connection.
-#[derive(Clone)]
 pub(crate) struct Peer {
     /// Name of the listener that it came in through.
     pub(crate) listener: Arc<str>,
     /// Its address.
     pub(crate) address: SocketAddr,
+    /// What it runs, once it has said so.
+    pub(crate) software: SoftwareSeat,
 }
 
 /// One API as ApiVersions tells it.
@@ -79,4 +93,6 @@ pub(crate) struct Context<'a> {
     pub(crate) peer: &'a Peer,
     /// Version of the request, and so of its answer.
     pub(crate) version: i16,
+    /// What the client calls itself; `None` if it does not.
+    pub(crate) client_id: Option<&'a ClientId>,
 }

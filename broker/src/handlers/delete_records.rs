@@ -1,13 +1,15 @@
 //! `DeleteRecords`, key 21, versions 0-2. Above: request::router. Below: `partition`.
 //! Moves the start of partitions up: records below the offset are gone for readers. -1 = the high watermark; above it
-//! OFFSET_OUT_OF_RANGE; at or below the start nothing changes. Answered when the new start is on disk.
+//! OFFSET_OUT_OF_RANGE; at or below the start nothing changes. Answered when the new start is on disk. POLICY_VIOLATION where
+//! the topic is compacted and nothing else: there a record goes when its key has a later one. INVALID_TOPIC_EXCEPTION for
+//! internal topics.
 //! Left out: waiting for followers, since there are none yet.
 
 use super::{
     Context, Reply, Services, Staged,
     lookup::{TopicRef, not_leader_code},
 };
-use crate::partition::Partition;
+use crate::{metadata::is_internal, partition::Partition};
 use mainstem_protocol::{
     error::ErrorCode,
     messages::delete_records::{
@@ -46,8 +48,15 @@ async fn trim(
     topic: &str,
     wanted: &DeleteRecordsPartition,
 ) -> Result<Offset, ErrorCode> {
+    if is_internal(topic) {
+        return Err(ErrorCode::InvalidTopicException);
+    }
     let partition = TopicRef::Name(topic).partition(services, wanted.partition_index)?;
     partition.check_leader(None).map_err(not_leader_code)?;
+    let config = partition.config();
+    if config.cleanup_compact && !config.cleanup_delete {
+        return Err(ErrorCode::PolicyViolation);
+    }
     let high_watermark = partition.offsets().high_watermark;
     let before = match wanted.offset {
         -1 => high_watermark,

@@ -1,7 +1,7 @@
 //! `DescribeConfigs`, key 32, versions 1-4. Above: request::router. Below: `config`, `metadata`.
-//! Every key of topics and brokers with value, source, synonyms, type and documentation (rule A1); secrets have no
+//! Every key of topics, brokers and groups with value, source, synonyms, type and documentation (rule A1); secrets have no
 //! value. A resource that cannot be described fails alone.
-//! Left out: loggers, client metrics and groups, which have nothing to describe yet. v3 type and documentation.
+//! Left out: loggers and client metrics, which have nothing to describe yet. v3 type and documentation.
 
 use super::{Context, Staged, configs::DynamicLayers};
 use crate::{
@@ -23,6 +23,8 @@ use mainstem_protocol::{
 const TOPIC: i8 = 2;
 /// Kafka's number of a broker as resource.
 const BROKER: i8 = 4;
+/// Kafka's number of a group as resource.
+const GROUP: i8 = 32;
 
 pub(crate) fn handle(
     context: &Context<'_>,
@@ -97,6 +99,13 @@ fn describe(
                 ErrorCode::InvalidRequest,
                 format!("Unexpected broker id, expected {expected} but received {name}"),
             ))
+        }
+        GROUP if name.is_empty() => {
+            Err((ErrorCode::InvalidRequest, "Group name must not be empty".to_owned()))
+        }
+        GROUP => {
+            let overrides = image.configs.of(&ConfigResource::group(name));
+            Ok(describe::group(&dynamic.layers(services), &overrides))
         }
         other => {
             Err((ErrorCode::InvalidRequest, format!("Resource type {other} has no configs on this broker")))

@@ -1,10 +1,18 @@
-//! Addresses of brokers as a client of one listener sees them, and who leads instead of us (KIP-951).
+//! Brokers and leaders as a client of one listener sees them, and who leads instead of us (KIP-951).
 //!
 //! Above: handlers. Below: `metadata`.
 
 use super::Services;
-use crate::{metadata::BrokerRegistration, partition::Partition};
-use mainstem_protocol::{messages::produce::LeaderIdAndEpoch, wire::WireStr};
+use crate::{
+    metadata::{BrokerRegistration, MetadataImage, PartitionImage},
+    partition::Partition,
+};
+use mainstem_protocol::{
+    error::ErrorCode,
+    messages::produce::LeaderIdAndEpoch,
+    model::{BrokerId, PartitionIndex, TopicId},
+    wire::WireStr,
+};
 
 /// Leader and epoch of a partition as this broker knows them.
 pub(super) fn leader_of(partition: &Partition) -> LeaderIdAndEpoch {
@@ -35,6 +43,32 @@ impl LeaderHints {
     pub(super) fn map<T>(self, make: impl Fn(i32, WireStr, i32, Option<WireStr>) -> T) -> Vec<T> {
         self.0.into_iter().map(|(id, host, port, rack)| make(id, host, port, rack)).collect()
     }
+}
+
+/// The leader of a partition, if clients of `listener` can reach one; else LEADER_NOT_AVAILABLE or LISTENER_NOT_FOUND.
+pub(super) fn leader_for(
+    image: &MetadataImage,
+    partition: &PartitionImage,
+    listener: &str,
+) -> Result<BrokerId, ErrorCode> {
+    let broker = image.broker(partition.leader).ok_or(ErrorCode::LeaderNotAvailable)?;
+    broker.endpoint(listener).map(|_| broker.id).ok_or(ErrorCode::ListenerNotFound)
+}
+
+/// The replicas that stand on no living broker, and the one here if its log cannot be used.
+pub(super) fn offline_replicas(
+    services: &Services,
+    image: &MetadataImage,
+    topic: TopicId,
+    index: PartitionIndex,
+    partition: &PartitionImage,
+) -> Vec<i32> {
+    let is_here = |id: BrokerId| id == services.config.node_id;
+    let is_offline = |id: &&BrokerId| {
+        image.broker(**id).is_none_or(|broker| broker.fenced)
+            || is_here(**id) && services.partitions.is_offline(topic, index)
+    };
+    partition.replicas.iter().filter(is_offline).map(|id| id.get()).collect()
 }
 
 /// Host and port of a broker for clients of `listener`.

@@ -5,15 +5,12 @@
 
 use super::{
     Context, Reply, Staged,
-    configs::{alterable, alteration_deadline},
+    alteration::{AskedChange, alter},
 };
-use crate::controller::{AlterConfigs, Alteration, AlteredResource, CallOptions, ConfigChange};
-use mainstem_protocol::{
-    error::ErrorCode,
-    messages::incremental_alter_configs::{
-        AlterConfigsResource, AlterConfigsResourceResponse, IncrementalAlterConfigsRequest,
-        IncrementalAlterConfigsResponse,
-    },
+use crate::controller::{Alteration, ConfigChange};
+use mainstem_protocol::messages::incremental_alter_configs::{
+    AlterConfigsResource, AlterConfigsResourceResponse, IncrementalAlterConfigsRequest,
+    IncrementalAlterConfigsResponse,
 };
 use std::sync::Arc;
 
@@ -23,57 +20,36 @@ pub(crate) fn handle(
 ) -> Staged<IncrementalAlterConfigsResponse> {
     // authorise: everyone may until there are access rules
     let services = Arc::clone(context.services);
-    let options = CallOptions { deadline: alteration_deadline(&services), request_id: None };
     Staged::later(async move {
-        // validate
-        let named = |one: &AlterConfigsResource| (one.resource_type, one.resource_name.clone());
-        let (mut good, mut responses) = (Vec::new(), Vec::new());
-        for resource in &request.resources {
-            let twice = request.resources.iter().filter(|other| named(other) == named(resource)).count() != 1;
-            let found = if twice {
-                Err((ErrorCode::InvalidRequest, "Each resource must appear at most once.".to_owned()))
-            } else {
-                alterable(&services, resource.resource_type, &resource.resource_name)
-            };
-            match found {
-                Ok(target) => good
-                    .push((resource, AlteredResource { resource: target, alteration: alteration(resource) })),
-                Err((code, message)) => responses.push(outcome(resource, Some((code, &message)))),
-            }
-        }
-        // act
-        let resources = good.iter().map(|(_, altered)| altered.clone()).collect();
-        let wanted = AlterConfigs { resources, validate_only: request.validate_only };
-        let answers = services.controller.alter_configs(wanted, options).await;
+        // validate, act
+        let asked = request.resources.iter().map(asked_change).collect();
+        let outcomes = alter(&services, asked, request.validate_only).await;
         // answer
-        responses.extend(good.iter().zip(answers).map(|((resource, _), answer)| match answer {
-            Ok(()) => outcome(resource, None),
-            Err(error) => outcome(resource, Some((error.code, &error.message))),
-        }));
+        let responses = outcomes.into_iter().map(|(change, outcome)| {
+            let error = outcome.err();
+            AlterConfigsResourceResponse {
+                error_code: error.as_ref().map_or(0, |error| error.code.code()),
+                error_message: error.map(|error| (*error.message).into()),
+                resource_type: change.resource_type,
+                resource_name: change.resource_name,
+            }
+        });
         Reply::from(IncrementalAlterConfigsResponse {
-            responses,
+            responses: responses.collect(),
             ..IncrementalAlterConfigsResponse::default()
         })
     })
 }
 
-fn alteration(resource: &AlterConfigsResource) -> Alteration {
+fn asked_change(resource: &AlterConfigsResource) -> AskedChange {
     let changes = resource.configs.iter().map(|change| ConfigChange {
         key: change.name.as_str().into(),
         operation: change.config_operation,
         value: change.value.as_deref().map(Into::into),
     });
-    Alteration::Incremental(changes.collect())
-}
-
-fn outcome(
-    resource: &AlterConfigsResource,
-    error: Option<(ErrorCode, &str)>,
-) -> AlterConfigsResourceResponse {
-    AlterConfigsResourceResponse {
-        error_code: error.map_or(0, |(code, _)| code.code()),
-        error_message: error.map(|(_, message)| message.into()),
+    AskedChange {
         resource_type: resource.resource_type,
         resource_name: resource.resource_name.detached(),
+        alteration: Alteration::Incremental(changes.collect()),
     }
 }

@@ -69,10 +69,16 @@ pub(crate) fn handle(context: &Context<'_>, request: ListOffsetsRequest) -> Stag
         return Staged::ready(response);
     }
     let (services, version) = (Arc::clone(context.services), context.version);
+    let places: Vec<_> = searches.iter().map(|(topic, partition, _)| (*topic, *partition)).collect();
     Staged::later(async move {
         // Indexes and batches may have to come from disk.
         let outcomes = services.env.tasks.blocking(move || run_all(searches)).await;
-        for (topic, partition, result) in outcomes.unwrap_or_default() {
+        // "Nothing found" would send a client to the end of the log: what was not looked up must not look like it.
+        let outcomes = outcomes.unwrap_or_else(|_| {
+            let failed = |(topic, partition)| (topic, partition, Err(ErrorCode::KafkaStorageError));
+            places.into_iter().map(failed).collect()
+        });
+        for (topic, partition, result) in outcomes {
             let place = response.topics.get_mut(topic).and_then(|topic| topic.partitions.get_mut(partition));
             if let Some(place) = place {
                 let (code, answer) = match result {

@@ -4,7 +4,7 @@
 
 use super::Services;
 use crate::{
-    metadata::MetadataImage,
+    metadata::{MetadataImage, is_internal},
     partition::{AppendRefusal, LookupError, NotLeader, Partition, ReadRefusal},
 };
 use mainstem_protocol::{
@@ -37,6 +37,27 @@ impl TopicRef<'_> {
         })
     }
 
+    /// Whether it is one of the topics that the cluster keeps for itself.
+    pub(super) fn is_internal(self, services: &Services) -> bool {
+        match self {
+            Self::Name(name) => is_internal(name),
+            Self::Id(id) => {
+                services.metadata.current().topics.by_id(id).is_some_and(|topic| is_internal(&topic.name))
+            }
+        }
+    }
+
+    /// The partition in words, for messages: by the topic's name if that is known.
+    pub(super) fn describe(self, services: &Services, index: i32) -> String {
+        match self {
+            Self::Name(name) => format!("{name}-{index}"),
+            Self::Id(id) => match services.metadata.current().topics.by_id(id) {
+                Some(topic) => format!("{}-{index}", topic.name),
+                None => format!("partition {index} of topic id {id}"),
+            },
+        }
+    }
+
     /// Why a partition that is not here is not: it exists elsewhere, or nowhere.
     fn missing(self, image: &MetadataImage, index: PartitionIndex) -> ErrorCode {
         let (topic, unknown) = match self {
@@ -65,6 +86,7 @@ pub(super) fn append_code(refusal: &AppendRefusal) -> ErrorCode {
     match refusal {
         AppendRefusal::NotLeader(refusal) => not_leader_code(*refusal),
         AppendRefusal::NotEnoughReplicas => ErrorCode::NotEnoughReplicas,
+        AppendRefusal::ShortOfSpace => ErrorCode::KafkaStorageError,
         AppendRefusal::Log(error) => match error {
             AppendError::Unavailable(_) | AppendError::NoSpace(_) => ErrorCode::KafkaStorageError,
             AppendError::Malformed(_) => ErrorCode::CorruptMessage,
@@ -88,6 +110,9 @@ pub(super) fn append_message(refusal: &AppendRefusal) -> String {
     match refusal {
         AppendRefusal::NotLeader(_) => "this broker does not lead the partition".to_owned(),
         AppendRefusal::NotEnoughReplicas => "fewer replicas are in sync than min.insync.replicas".to_owned(),
+        AppendRefusal::ShortOfSpace => {
+            "the disk has less free space than mainstem.disk.free.min; reads go on".to_owned()
+        }
         AppendRefusal::Log(error) => error.to_string(),
     }
 }
@@ -112,6 +137,7 @@ pub(super) const fn storage_code(error: &StorageError) -> ErrorCode {
         | StorageError::Closed
         | StorageError::OtherTopic { .. }
         | StorageError::Busy(_)
+        | StorageError::Truncating
         | StorageError::Io(_) => ErrorCode::KafkaStorageError,
     }
 }

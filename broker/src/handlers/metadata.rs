@@ -7,17 +7,19 @@
 
 use super::{
     Context, ServedOperations, Services, Staged,
-    auto_create::is_legal_name,
-    endpoints::{address, rack},
+    endpoints::{address, leader_for, offline_replicas, rack},
 };
-use crate::metadata::{MetadataImage, PartitionImage, TopicImage};
+use crate::{
+    controller::{NewTopic, topic_name},
+    metadata::{MetadataImage, PartitionImage, TopicImage, is_internal},
+};
 use mainstem_protocol::{
     error::ErrorCode,
     messages::metadata::{
         MetadataRequest, MetadataRequestTopic, MetadataResponse, MetadataResponseBroker,
         MetadataResponsePartition, MetadataResponseTopic,
     },
-    model::{BrokerId, TopicId},
+    model::{BrokerId, PartitionIndex, TopicId},
 };
 use std::{collections::HashSet, sync::Arc};
 
@@ -75,7 +77,7 @@ struct View<'a> {
 
 impl View<'_> {
     fn brokers(&self) -> Vec<MetadataResponseBroker> {
-        let brokers = self.image.active_brokers().filter_map(|broker| {
+        let brokers = self.image.brokers.values().filter(|broker| !broker.fenced).filter_map(|broker| {
             let (host, port) = address(broker, &self.context.peer.listener)?;
             Some(MetadataResponseBroker { node_id: broker.id.get(), host, port, rack: rack(broker) })
         });
@@ -106,19 +108,23 @@ impl View<'_> {
                 continue;
             }
             answers.push(self.refused(topic, missing_code(topic)));
-            if let Some(name) = topic.name.as_deref().filter(|name| !by_id && is_legal_name(name)) {
+            // Internal topics come with the first look-up of their coordinator, and with nothing else (rule G7).
+            let may_be_created =
+                |name: &&str| !by_id && topic_name::check(name).is_ok() && !is_internal(name);
+            if let Some(name) = topic.name.as_deref().filter(may_be_created) {
                 missing.push(name.into());
             }
         }
         if create && self.context.services.config.topics.auto_create && !missing.is_empty() {
-            self.context.services.auto_create.start(self.context.services, missing);
+            let topics = missing.into_iter().map(NewTopic::with_defaults).collect();
+            self.context.services.auto_create.start(self.context.services, topics);
         }
         answers
     }
 
     fn topic(&self, topic: &TopicImage) -> MetadataResponseTopic {
         let partitions =
-            topic.indexed_partitions().map(|(index, partition)| self.partition(index.get(), partition));
+            topic.indexed_partitions().map(|(index, partition)| self.partition(topic.id, index, partition));
         MetadataResponseTopic {
             name: Some((*topic.name).into()),
             topic_id: topic.id,
@@ -129,34 +135,29 @@ impl View<'_> {
         }
     }
 
-    fn partition(&self, partition_index: i32, partition: &PartitionImage) -> MetadataResponsePartition {
-        let (error, leader) = self.leader(partition);
-        let is_offline = |id: &&BrokerId| self.image.broker(**id).is_none_or(|broker| broker.fenced);
+    fn partition(
+        &self,
+        topic: TopicId,
+        index: PartitionIndex,
+        partition: &PartitionImage,
+    ) -> MetadataResponsePartition {
+        let leader = leader_for(self.image, partition, &self.context.peer.listener);
+        let code = match leader.err() {
+            None => ErrorCode::None,
+            Some(ErrorCode::ListenerNotFound) if self.context.version < LISTENER_NOT_FOUND => {
+                ErrorCode::LeaderNotAvailable
+            }
+            Some(code) => code,
+        };
         MetadataResponsePartition {
-            error_code: error.code(),
-            partition_index,
-            leader_id: leader.get(),
+            error_code: code.code(),
+            partition_index: index.get(),
+            leader_id: leader.unwrap_or(BrokerId::NONE).get(),
             leader_epoch: partition.leader_epoch.get(),
             replica_nodes: partition.replicas.iter().map(|id| id.get()).collect(),
             isr_nodes: partition.in_sync_replicas.iter().map(|id| id.get()).collect(),
-            offline_replicas: partition.replicas.iter().filter(is_offline).map(|id| id.get()).collect(),
+            offline_replicas: offline_replicas(self.context.services, self.image, topic, index, partition),
         }
-    }
-
-    /// The leader, if it can be reached through the listener of the client.
-    fn leader(&self, partition: &PartitionImage) -> (ErrorCode, BrokerId) {
-        let Some(broker) = self.image.broker(partition.leader) else {
-            return (ErrorCode::LeaderNotAvailable, BrokerId::NONE);
-        };
-        if broker.endpoint(&self.context.peer.listener).is_some() {
-            return (ErrorCode::None, broker.id);
-        }
-        let code = if self.context.version < LISTENER_NOT_FOUND {
-            ErrorCode::LeaderNotAvailable
-        } else {
-            ErrorCode::ListenerNotFound
-        };
-        (code, BrokerId::NONE)
     }
 
     fn refused(&self, topic: &MetadataRequestTopic, code: ErrorCode) -> MetadataResponseTopic {
@@ -178,12 +179,7 @@ fn missing_code(topic: &MetadataRequestTopic) -> ErrorCode {
         return ErrorCode::UnknownTopicId;
     }
     match topic.name.as_deref() {
-        Some(name) if is_legal_name(name) => ErrorCode::UnknownTopicOrPartition,
+        Some(name) if topic_name::check(name).is_ok() => ErrorCode::UnknownTopicOrPartition,
         Some(_) | None => ErrorCode::InvalidTopicException,
     }
-}
-
-/// Topics that the broker keeps for itself.
-pub(super) fn is_internal(name: &str) -> bool {
-    matches!(name, "__consumer_offsets" | "__transaction_state" | "__share_group_state")
 }

@@ -1,7 +1,7 @@
 //! One file per Kafka API. A handler authorises, validates, acts and answers; it decides nothing about the cluster and
 //! touches no segment.
 //!
-//! Above: `request::router`. Below: `controller`, `partition`, `metadata`.
+//! Above: `request::router`. Below: `controller`, `group` on `coordinator`, `partition`, `metadata`.
 
 #![expect(
     clippy::needless_pass_by_value,
@@ -9,28 +9,49 @@
 )]
 
 pub(crate) mod alter_configs;
+mod alteration;
 pub(crate) mod api_versions;
 mod auto_create;
 mod configs;
+pub(crate) mod consumer_group_describe;
+pub(crate) mod consumer_group_heartbeat;
 mod context;
 pub(crate) mod create_partitions;
 pub(crate) mod create_topics;
+pub(crate) mod delete_groups;
 pub(crate) mod delete_records;
 pub(crate) mod delete_topics;
+pub(crate) mod describe_cluster;
 pub(crate) mod describe_configs;
+pub(crate) mod describe_groups;
+pub(crate) mod describe_log_dirs;
+pub(crate) mod describe_producers;
+pub(crate) mod describe_topic_partitions;
 mod endpoints;
 pub(crate) mod fetch;
 pub(crate) mod find_coordinator;
+mod groups;
+pub(crate) mod heartbeat;
 pub(crate) mod incremental_alter_configs;
 pub(crate) mod init_producer_id;
+pub(crate) mod join_group;
+pub(crate) mod leave_group;
+pub(crate) mod list_config_resources;
+pub(crate) mod list_groups;
 pub(crate) mod list_offsets;
 mod lookup;
 pub(crate) mod metadata;
+pub(crate) mod offset_commit;
+pub(crate) mod offset_delete;
+pub(crate) mod offset_fetch;
+pub(crate) mod offset_for_leader_epoch;
 mod operations;
 pub(crate) mod produce;
 mod staged;
+pub(crate) mod sync_group;
 
 pub(crate) use context::{Context, Peer, ServedApi, Services};
+use staged::Counted;
 pub(crate) use staged::{Reply, Slices, Staged};
 
 use auto_create::AutoCreate;

@@ -6,7 +6,7 @@
 //! v8 errors with text and records, v10 leader hints, v13 topic ids.
 
 use super::{
-    Context, Reply, Services, Staged,
+    Context, Counted, Reply, Services, Staged,
     endpoints::{LeaderHints, leader_of},
     lookup::{TopicRef, append_code, append_message, not_leader_code},
 };
@@ -15,10 +15,10 @@ use mainstem_protocol::{
     error::ErrorCode,
     messages::produce::{
         BatchIndexAndErrorMessage, LeaderIdAndEpoch, NodeEndpoint, PartitionProduceData,
-        PartitionProduceResponse, ProduceRequest, ProduceResponse, TopicProduceResponse,
+        PartitionProduceResponse, ProduceRequest, ProduceResponse, TopicProduceData, TopicProduceResponse,
     },
     model::Offset,
-    records::BatchHeader,
+    records::{BatchHeader, ProduceLimits},
     wire::Records,
 };
 use mainstem_storage::AppendOrigin;
@@ -37,22 +37,27 @@ pub(crate) fn handle(context: &Context<'_>, request: ProduceRequest) -> Staged<P
         -1 => Acks::All,
         0 => Acks::None,
         1 => Acks::Leader,
-        _ => return Staged::ready(refuse_all(request, ErrorCode::InvalidRequiredAcks)),
+        other => {
+            let why = format!("acks is {other} instead of -1, 0 or 1");
+            return Staged::ready(refuse_all(context, request, ErrorCode::InvalidRequiredAcks, &why));
+        }
     };
     if request.transactional_id.is_none() && has_transactional_batch(&request) {
-        return Staged::ready(refuse_all(request, ErrorCode::TransactionalIdAuthorizationFailed));
+        let (code, why) =
+            (ErrorCode::TransactionalIdAuthorizationFailed, "a transactional batch needs a transactional id");
+        return Staged::ready(refuse_all(context, request, code, why));
     }
     // act
     let deadline = Duration::from_millis(u64::try_from(request.timeout_ms).unwrap_or(0));
     let mut produced =
         Produced { response: ProduceResponse::default(), waits: Vec::new(), hints: Vec::new() };
     let mut seen = HashSet::new();
-    for topic in request.topic_data {
-        let reference =
-            if context.version < BY_ID { TopicRef::Name(&topic.name) } else { TopicRef::Id(topic.topic_id) };
+    for mut topic in request.topic_data {
+        let partition_data = std::mem::take(&mut topic.partition_data);
+        let reference = named_by(context.version, &topic);
         let topic_index = produced.response.responses.len();
-        let mut partition_responses = Vec::with_capacity(topic.partition_data.len());
-        for data in topic.partition_data {
+        let mut partition_responses = Vec::with_capacity(partition_data.len());
+        for data in partition_data {
             let place = (topic_index, partition_responses.len());
             let first_time = seen.insert((topic.name.clone(), topic.topic_id, data.index));
             let result = if first_time {
@@ -60,6 +65,8 @@ pub(crate) fn handle(context: &Context<'_>, request: ProduceRequest) -> Staged<P
             } else {
                 Err(Refusal::new(ErrorCode::InvalidRequest, "the partition is named twice in one request"))
             };
+            let result =
+                result.map_err(|refusal| refusal.named(&reference.describe(context.services, data.index)));
             partition_responses.push(produced.note(context, place, data.index, result));
         }
         produced.response.responses.push(TopicProduceResponse {
@@ -92,7 +99,7 @@ struct Written {
 struct Refusal {
     code: ErrorCode,
     message: String,
-    records: Vec<i32>,
+    records: Vec<(i32, String)>,
     /// Who leads instead, if that is the reason.
     leader: Option<LeaderIdAndEpoch>,
 }
@@ -100,6 +107,15 @@ struct Refusal {
 impl Refusal {
     fn new(code: ErrorCode, message: impl Into<String>) -> Self {
         Self { code, message: message.into(), records: Vec::new(), leader: None }
+    }
+
+    /// The client may write to many partitions in one request: the message says which one this is about. Where records are
+    /// named, each tells it.
+    fn named(self, partition: &str) -> Self {
+        if !self.records.is_empty() {
+            return self;
+        }
+        Self { message: format!("{partition}: {}", self.message), ..self }
     }
 }
 
@@ -115,11 +131,32 @@ fn append(
     data: &PartitionProduceData,
     acks: Acks,
 ) -> Result<Written, Refusal> {
-    let services = context.services;
-    let partition = topic.partition(services, data.index).map_err(|code| Refusal::new(code, code.text()))?;
+    if topic.is_internal(context.services) {
+        // Its coordinator would not know what stands in its own log.
+        return Err(Refusal::new(
+            ErrorCode::InvalidTopicException,
+            "clients do not write to internal topics",
+        ));
+    }
+    let partition =
+        topic.partition(context.services, data.index).map_err(|code| Refusal::new(code, code.text()))?;
+    let appended = append_to(&partition, context, data, acks);
+    if appended.is_err() {
+        let bytes = data.records.bytes().map_or(0, bytes::Bytes::len);
+        partition.traffic().rejected(u64::try_from(bytes).unwrap_or(u64::MAX));
+    }
+    appended
+}
+
+fn append_to(
+    partition: &Arc<Partition>,
+    context: &Context<'_>,
+    data: &PartitionProduceData,
+    acks: Acks,
+) -> Result<Written, Refusal> {
     // The leadership first: whoever is not the leader need not look at the bytes.
     partition.check_leader(None).map_err(|refusal| Refusal {
-        leader: Some(leader_of(&partition)),
+        leader: Some(leader_of(partition)),
         ..Refusal::new(not_leader_code(refusal), "this broker does not lead the partition")
     })?;
     let bytes = match &data.records {
@@ -128,26 +165,29 @@ fn append(
             return Err(Refusal::new(ErrorCode::InvalidRecord, "there is no record batch"));
         }
     };
-    let now = services.env.clock.wall();
-    let named = |refused: RefusedBatch| Refusal {
-        message: format!("{}: {}", partition.name(), refused.message),
-        ..Refusal::from(refused)
-    };
-    let produced = prepare_produced(bytes, context.version, &partition.config(), now).map_err(named)?;
+    let now = context.services.env.clock.wall();
+    let limits =
+        ProduceLimits { max_decompressed_bytes: context.services.config.requests.decompressed_batch_max };
+    let produced =
+        prepare_produced(bytes, context.version, partition.name(), &partition.config(), limits, now)?;
     if is_transactional(&produced.bytes) {
         return Err(Refusal::new(ErrorCode::InvalidTxnState, "transactions are not served yet"));
     }
     let append = LeaderAppend { now, origin: AppendOrigin::Client, all_in_sync: acks == Acks::All };
-    let appended = partition.append(&produced.bytes, append, None).map_err(|refusal| {
-        Refusal::new(append_code(&refusal), format!("{}: {}", partition.name(), append_message(&refusal)))
-    })?;
+    let appended = partition
+        .append(&produced.bytes, append, None)
+        .map_err(|refusal| Refusal::new(append_code(&refusal), append_message(&refusal)))?;
     Ok(Written {
         base_offset: appended.base_offset,
         end: Offset(appended.last_offset.get().saturating_add(1)),
         log_append_time_ms: appended.log_append_time.map_or(-1, i64::from),
         log_start_offset: appended.log_start_offset,
-        partition,
+        partition: Arc::clone(partition),
     })
+}
+
+fn named_by(version: i16, topic: &TopicProduceData) -> TopicRef<'_> {
+    if version < BY_ID { TopicRef::Name(&topic.name) } else { TopicRef::Id(topic.topic_id) }
 }
 
 fn is_transactional(batch: &[u8]) -> bool {
@@ -225,7 +265,9 @@ impl Produced {
             return Staged::ready(self.response);
         }
         let services = Arc::clone(context.services);
+        let counted = Counted::begin(&services.telemetry.waiting_produces);
         Staged::later(async move {
+            let _counted = counted;
             self.wait(&services, timeout).await;
             Reply::from(self.response)
         })
@@ -238,9 +280,11 @@ impl Produced {
             let code = match services.env.clock.before(deadline, wait.committed).await {
                 Some(Ok(())) if wait.partition.has_enough_in_sync() => continue,
                 Some(Ok(())) => ErrorCode::NotEnoughReplicasAfterAppend,
+                Some(Err(_)) if wait.partition.directory().is_failed() => ErrorCode::KafkaStorageError,
                 Some(Err(_)) => ErrorCode::NotLeaderOrFollower,
                 None => ErrorCode::RequestTimedOut,
             };
+            wait.partition.traffic().produce_failed();
             let topic = self.response.responses.get_mut(wait.topic);
             if let Some(partition) =
                 topic.and_then(|topic| topic.partition_responses.get_mut(wait.partition_place))
@@ -255,12 +299,12 @@ fn refused(
     index: i32,
     code: ErrorCode,
     message: Option<String>,
-    records: &[i32],
+    records: &[(i32, String)],
     current_leader: LeaderIdAndEpoch,
 ) -> PartitionProduceResponse {
-    let record_errors = records.iter().map(|index| BatchIndexAndErrorMessage {
+    let record_errors = records.iter().map(|(index, reason)| BatchIndexAndErrorMessage {
         batch_index: *index,
-        batch_index_error_message: message.as_deref().map(Into::into),
+        batch_index_error_message: Some(reason.as_str().into()),
     });
     PartitionProduceResponse {
         index,
@@ -273,16 +317,19 @@ fn refused(
     }
 }
 
-/// The same code for every partition; nothing was appended.
-fn refuse_all(request: ProduceRequest, code: ErrorCode) -> ProduceResponse {
-    let topic = |topic: mainstem_protocol::messages::produce::TopicProduceData| TopicProduceResponse {
-        name: topic.name,
-        topic_id: topic.topic_id,
-        partition_responses: topic
-            .partition_data
-            .iter()
-            .map(|data| refused(data.index, code, None, &[], LeaderIdAndEpoch::default()))
-            .collect(),
+/// The same code and reason for every partition; nothing was appended.
+fn refuse_all(context: &Context<'_>, request: ProduceRequest, code: ErrorCode, why: &str) -> ProduceResponse {
+    let topic = |topic: TopicProduceData| {
+        let reference = named_by(context.version, &topic);
+        let refuse = |data: &PartitionProduceData| {
+            let refusal = Refusal::new(code, why).named(&reference.describe(context.services, data.index));
+            refused(data.index, refusal.code, Some(refusal.message), &[], LeaderIdAndEpoch::default())
+        };
+        TopicProduceResponse {
+            partition_responses: topic.partition_data.iter().map(refuse).collect(),
+            name: topic.name.detached(),
+            topic_id: topic.topic_id,
+        }
     };
     ProduceResponse {
         responses: request.topic_data.into_iter().map(topic).collect(),

@@ -4,6 +4,7 @@
 
 use mainstem_protocol::wire::Records;
 use mainstem_storage::FileSlice;
+use metrics::Gauge;
 use std::{future::Future, pin::Pin};
 
 /// An answer, with the file slices that its records fields stand for.
@@ -61,5 +62,22 @@ impl<R> Staged<R> {
     /// An answer that `second_stage` brings.
     pub(crate) fn later(second_stage: impl Future<Output = Reply<R>> + Send + 'static) -> Self {
         Self::Later(Box::pin(second_stage))
+    }
+}
+
+/// A request that waits, counted in a gauge for as long as this lives.
+pub(super) struct Counted(Gauge);
+
+impl Counted {
+    /// Counts a request in.
+    pub(super) fn begin(gauge: &Gauge) -> Self {
+        gauge.increment(1.0);
+        Self(gauge.clone())
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.0.decrement(1.0);
     }
 }

@@ -8,8 +8,8 @@ use super::{
     LeaderRecoveryState, MetadataDelta, MetadataImage, MetadataRecord, PartitionImage, ReplicaList,
     delta::Changes,
     record::{
-        BrokerRegistrationChange, Config, FeatureLevel, LEADER_UNCHANGED, Partition, PartitionChange,
-        ProducerIds, RegisterBroker, RemoveTopic, Topic, UnregisterBroker,
+        BrokerRegistrationChange, Config, FeatureLevel, KeyedPartitions, LEADER_UNCHANGED, Partition,
+        PartitionChange, ProducerIds, RegisterBroker, RemoveTopic, Topic, UnregisterBroker,
     },
 };
 use mainstem_protocol::model::{
@@ -128,6 +128,7 @@ impl MetadataImage {
             MetadataRecord::Topic(record) => self.add_topic(record, changes),
             MetadataRecord::RemoveTopic(record) => self.remove_topic(record, changes),
             MetadataRecord::Partition(record) => self.add_partition(record, changes),
+            MetadataRecord::KeyedPartitions(record) => self.key_partitions(record, changes),
             MetadataRecord::PartitionChange(record) => self.change_partition(record, changes),
             MetadataRecord::Config(record) => self.change_config(record, changes),
             MetadataRecord::ProducerIds(record) => self.advance_producer_ids(record),
@@ -253,6 +254,19 @@ impl MetadataImage {
         if self.configs.remove(&resource) {
             changes.configs.insert(resource);
         }
+        Ok(())
+    }
+
+    fn key_partitions(&mut self, record: &KeyedPartitions, changes: &mut Changes) -> Result<(), ApplyError> {
+        let id = record.topic_id;
+        let topic = self.topics.by_id(id).ok_or(ApplyError::UnknownTopic(id))?;
+        let illegal = ApplyError::Illegal { field: "keyed partitions", value: i64::from(record.count) };
+        let count = usize::try_from(record.count).ok().filter(|count| 0 < *count).ok_or(illegal.clone())?;
+        if topic.partitions.len() < count {
+            return Err(illegal);
+        }
+        self.topics.key_first_partitions(id, count);
+        changes.topics.insert(id);
         Ok(())
     }
 
@@ -447,6 +461,20 @@ mod tests {
         assert!(changed.in_sync_replicas.is_empty());
     }
 
+    /// Where keys live stays as it was written when partitions are added, in a snapshot too.
+    #[test]
+    fn keys_stay_in_the_partitions_that_there_were() {
+        let keyed = KeyedPartitions { topic_id: ORDERS, count: 2 };
+        let image = orders();
+        assert_eq!(image.topics.by_id(ORDERS).unwrap().key_partitions(), 2);
+        let delta = image.apply(at(2), &[keyed.into(), partition(ORDERS, 2)]).unwrap();
+        let grown = delta.after().topics.by_id(ORDERS).unwrap();
+        assert_eq!((grown.partitions.len(), grown.key_partitions()), (3, 2));
+        let records = delta.after().to_records();
+        let restored = MetadataImage::restore("c".into(), at(2), 2, &records).unwrap();
+        assert_eq!(restored, **delta.after());
+    }
+
     /// A topic that is deleted takes its configuration along, so that a later one of its name does not inherit it.
     #[test]
     fn a_removed_topic_leaves_no_configuration() {
@@ -502,6 +530,11 @@ mod tests {
         check(RemoveTopic { topic_id: TopicId([9; 16]) }.into(), ApplyError::UnknownTopic(TopicId([9; 16])));
         let config = Config { resource_type: 3, ..Config::default() };
         check(config.into(), ApplyError::Illegal { field: "resource type", value: 3 });
+        for count in [-1, 0, 3] {
+            let keyed = KeyedPartitions { topic_id: ORDERS, count };
+            let value = i64::from(count);
+            check(keyed.into(), ApplyError::Illegal { field: "keyed partitions", value });
+        }
         assert_eq!(image.apply(at(1), &[]).unwrap_err(), ApplyError::OutOfOrder { index: 1, after: 1 });
     }
 

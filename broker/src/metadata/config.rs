@@ -57,6 +57,11 @@ impl ConfigResource {
         Self { kind: ConfigResourceKind::Topic, name: name.into() }
     }
 
+    /// A group, by its id, whether or not it is there.
+    pub fn group(id: impl Into<Arc<str>>) -> Self {
+        Self { kind: ConfigResourceKind::Group, name: id.into() }
+    }
+
     /// One broker.
     pub fn broker(id: BrokerId) -> Self {
         Self { kind: ConfigResourceKind::Broker, name: id.to_string().into() }

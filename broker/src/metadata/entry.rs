@@ -115,10 +115,10 @@ mod tests {
     /// A kind that is not known must stop the node, not be skipped.
     #[test]
     fn an_unknown_kind_is_an_error() {
-        let record = RecordLayout { kind: 20_001, version: 0, body: Bytes::new() };
+        let record = RecordLayout { kind: 30_000, version: 0, body: Bytes::new() };
         let layout = ProposalLayout { decided_at: 0, records: vec![record] };
         let bytes = encode_versioned(&layout, 0).unwrap();
-        assert_eq!(Proposal::decode(bytes), Err(RecordCodecError::UnknownKind(20_001)));
+        assert_eq!(Proposal::decode(bytes), Err(RecordCodecError::UnknownKind(30_000)));
     }
 
     /// No prefix of a payload is taken for a whole one.

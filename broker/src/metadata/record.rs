@@ -143,6 +143,17 @@ pub struct Partition {
     pub last_known_elr: Vec<i32>,
 }
 
+/// Where a coordinator finds its keys does not follow the number of partitions of this topic any more: they live in the first
+/// ones, as many as there were when others were added. Comes before the partitions that it leaves out.
+#[derive(Clone, Debug, PartialEq, Eq, Message)]
+#[record(versions = 0..=0, flexible = 0)]
+pub struct KeyedPartitions {
+    /// Topic.
+    pub topic_id: TopicId,
+    /// Number of partitions that keys live in; above 0.
+    pub count: i32,
+}
+
 /// Something about a partition has changed; what is absent has not. The partition epoch rises by one; the leader epoch
 /// rises by one if a leader is named, even if it is the same one.
 #[derive(Clone, Debug, PartialEq, Eq, Message)]
@@ -304,4 +315,5 @@ records! {
     BrokerRegistrationChange = 17,
     NoOp = 20,
     RequestDone = 20_000,
+    KeyedPartitions = 20_001,
 }

@@ -8,8 +8,8 @@ use super::{
     PartitionImage,
     delta::Changes,
     record::{
-        Config, FeatureLevel, Partition, ProducerIds, RegisterBroker, RegisteredEndpoint, RegisteredFeature,
-        RequestDone, Topic,
+        Config, FeatureLevel, KeyedPartitions, Partition, ProducerIds, RegisterBroker, RegisteredEndpoint,
+        RegisteredFeature, RequestDone, Topic,
     },
 };
 use mainstem_protocol::model::{BrokerId, PartitionIndex, TopicId};
@@ -30,6 +30,9 @@ impl MetadataImage {
             records.extend(
                 partitions.map(|(index, partition)| partition_record(topic.id, index, partition).into()),
             );
+            if let Some(count) = topic.keyed_partitions.and_then(|count| i32::try_from(count).ok()) {
+                records.push(KeyedPartitions { topic_id: topic.id, count }.into());
+            }
         }
         for (resource, values) in self.configs.iter() {
             for (name, value) in values.iter() {

@@ -56,9 +56,17 @@ pub struct TopicImage {
     pub id: TopicId,
     /// Index in this list = partition index.
     pub partitions: Vec<Arc<PartitionImage>>,
+    /// Partitions that a coordinator's keys live in, where others were added to them; `None` = in all.
+    pub keyed_partitions: Option<usize>,
 }
 
 impl TopicImage {
+    /// Number of partitions, from the first one on, among which a coordinator's keys are spread. Once there are keys it must
+    /// never change, or they are looked for where they are not.
+    pub fn key_partitions(&self) -> usize {
+        self.keyed_partitions.unwrap_or(self.partitions.len())
+    }
+
     /// The partition, if it exists.
     pub fn partition(&self, index: PartitionIndex) -> Option<&Arc<PartitionImage>> {
         self.partitions.get(usize::try_from(index.get()).ok()?)
@@ -118,7 +126,10 @@ impl TopicsImage {
     /// Adds a topic without partitions. The caller has checked that neither name nor id is there.
     pub(super) fn add(&mut self, name: Arc<str>, id: TopicId) {
         self.names.insert(id, Arc::clone(&name));
-        self.by_name.insert(Arc::clone(&name), Arc::new(TopicImage { name, id, partitions: Vec::new() }));
+        self.by_name.insert(
+            Arc::clone(&name),
+            Arc::new(TopicImage { name, id, partitions: Vec::new(), keyed_partitions: None }),
+        );
     }
 
     /// Takes a topic out.
@@ -134,6 +145,13 @@ impl TopicsImage {
         if let Some(topic) = self.topic_mut(id) {
             topic.partitions.push(Arc::new(partition));
             self.partition_count += 1;
+        }
+    }
+
+    /// From here on keys live in the first partitions only.
+    pub(super) fn key_first_partitions(&mut self, id: TopicId, count: usize) {
+        if let Some(topic) = self.topic_mut(id) {
+            topic.keyed_partitions = Some(count);
         }
     }
 

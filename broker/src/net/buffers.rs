@@ -44,7 +44,7 @@ impl BufferPool {
             return None;
         }
         let bytes = self.free.lock().pop().unwrap_or_else(|| BytesMut::with_capacity(BUFFER_STEP));
-        let mut buffer = ReadBuffer { pool: self.clone(), bytes, paid: BUFFER_STEP };
+        let mut buffer = ReadBuffer { pool: self.clone(), bytes, paid: BUFFER_STEP, wish: BUFFER_STEP };
         // A pooled buffer may be larger than a step; it is counted as it is, even if that oversteps by little.
         buffer.settle();
         Some(buffer)
@@ -97,6 +97,8 @@ pub(super) struct ReadBuffer {
     bytes: BytesMut,
     /// Bytes of the budget that this buffer holds.
     paid: usize,
+    /// Capacity worth having, from how full the reads were.
+    wish: usize,
 }
 
 impl ReadBuffer {
@@ -111,26 +113,32 @@ impl ReadBuffer {
     }
 
     /// Makes room for more of a frame of which `frame_len` bytes (prefix included) are expected. Grows by what has
-    /// arrived so far, so that memory follows bytes that are really here. `false`: no budget, try again later.
+    /// arrived so far, so that memory follows bytes that are really here; a connection whose reads keep filling their
+    /// room gets more of it, so that one system call brings several frames. `false`: no budget, try again later.
     pub(super) fn make_room(&mut self, frame_len: usize) -> bool {
         let have = self.bytes.len();
-        if have < self.bytes.capacity() {
-            return true;
+        let spare = self.bytes.capacity() - have;
+        if spare == 0 {
+            self.wish = (2 * self.wish).min(BUFFER_KEPT_MAX);
         }
         let missing = frame_len.saturating_sub(have);
         let step = missing.min(have.max(BUFFER_STEP)).max(BUFFER_STEP);
-        // Room at the front, where finished frames were, is used again before anything is allocated.
-        if self.bytes.try_reclaim(step) {
+        if step <= spare {
             return true;
         }
-        let grown = have + step;
+        let more = step.max(self.wish.saturating_sub(have));
+        // Room at the front, where finished frames were, is used again before anything is allocated.
+        if self.bytes.try_reclaim(more) {
+            return true;
+        }
+        let grown = have + more;
         if self.paid < grown {
             if !self.pool.reserve(grown - self.paid) {
-                return false;
+                return spare != 0;
             }
             self.paid = grown;
         }
-        self.bytes.reserve(step);
+        self.bytes.reserve(more);
         self.settle();
         true
     }

@@ -13,22 +13,23 @@ use super::{
     frames::{self, Front, PREFIX_LEN},
     limits::{
         ANSWER_BYTES_MAX, FAIR_SHARE, FIRST_FRAME_WITHIN, FRAME_BYTES_PER_SECOND, FRAME_WITHIN,
-        IN_FLIGHT_MAX, SEND_WITHIN,
+        IN_FLIGHT_MAX, QUIET_AFTER, SEND_WITHIN,
     },
     listener::Serving,
     sending::Outbox,
     slots::{Head, Slots},
+    times::Times,
 };
 use crate::{
     env::{Moment, StopSignal, Timer},
-    request::{CloseReason, Session},
+    request::{CloseReason, Handled, Outcome, Session},
 };
 use std::{
     future::poll_fn,
     io,
     pin::{Pin, pin},
     sync::Arc,
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
     time::Duration,
 };
 use tokio::{io::AsyncReadExt, net::TcpStream};
@@ -54,6 +55,13 @@ pub(super) struct Connection {
     buffer: Option<ReadBuffer>,
     slots: Slots,
     outbox: Outbox,
+    times: Times,
+    /// The end of the connection is next once the outbox is empty.
+    closing: Option<CloseReason>,
+    /// Runs while the client takes nothing of what is being sent.
+    stalled: Option<Timer>,
+    /// When bytes last arrived.
+    arrived: Moment,
     /// Whether more frames are wanted: not after a refused one, the client's end of stream, or the stop signal.
     reading: bool,
     /// The client sends no more.
@@ -74,29 +82,34 @@ enum Event {
 }
 
 impl Connection {
-    pub(super) fn new(stream: TcpStream, session: Session, serving: Arc<Serving>) -> Self {
+    /// On the heap: a task is as large as all that it holds across its waits, some of it twice.
+    pub(super) fn new(stream: TcpStream, session: Session, serving: Arc<Serving>) -> Box<Self> {
         let since = serving.env.clock.now();
-        Self {
+        Box::new(Self {
+            times: Times::new(serving.telemetry.requests_in_flight.clone()),
+            arrived: since,
             stream,
             serving,
             session,
             buffer: None,
             slots: Slots::default(),
             outbox: Outbox::default(),
+            closing: None,
+            stalled: None,
             reading: true,
             half_closed: false,
             starved: false,
             introduced: false,
             since,
-        }
+        })
     }
 
     /// Serves until the connection ends.
-    pub(super) async fn run(mut self, mut stop: StopSignal) -> End {
+    pub(super) async fn run(mut self: Box<Self>, mut stop: StopSignal) -> End {
         let mut timer = self.serving.env.clock.timer(self.since.after(FIRST_FRAME_WITHIN));
         loop {
             let handled = self.handle_frames();
-            match self.send_ready().await {
+            match poll_fn(|context| self.poll_send_ready(context)).await {
                 Ok(None) => {}
                 Ok(Some(reason)) => return End::Closed(reason),
                 Err(error) if error.kind() == io::ErrorKind::TimedOut => {
@@ -122,8 +135,7 @@ impl Connection {
                 }
             };
             match event {
-                Event::Head(Head::Answer(answer)) => self.outbox.push(answer.into_chunks()),
-                Event::Head(Head::Close(reason)) => return End::Closed(reason),
+                Event::Head(head) => self.take_head(head),
                 Event::Read(Ok(0)) => {
                     self.reading = false;
                     self.half_closed = true;
@@ -145,6 +157,7 @@ impl Connection {
     /// Runs the first stage of every whole frame, up to the limits; the bytes handled.
     fn handle_frames(&mut self) -> usize {
         let mut handled = 0;
+        let mut began = None;
         while self.may_handle() && handled < FAIR_SHARE {
             let Some(front) = self.front() else { break };
             match front {
@@ -158,18 +171,26 @@ impl Connection {
                     let frame = buffer.take_frame(PREFIX_LEN, len);
                     self.introduced = true;
                     handled += len + PREFIX_LEN;
-                    let outcome = self.serving.router.handle(&mut self.session, frame);
-                    if matches!(outcome, crate::request::Outcome::Close(_)) {
-                        // What follows a request that ends the connection is not looked at.
-                        self.reading = false;
-                        self.buffer = None;
+                    let clock = &self.serving.env.clock;
+                    let begins = began.unwrap_or_else(|| clock.now());
+                    let Handled { outcome, api } = self.serving.router.handle(&mut self.session, frame);
+                    let ended = clock.now();
+                    // The next one of this round begins where this one ended.
+                    began = Some(ended);
+                    if let Outcome::Close(reason) = outcome {
+                        self.refuse(reason);
+                        break;
                     }
-                    self.slots.push(outcome);
+                    let router = &self.serving.router;
+                    let asked = self.times.handled(router, api, self.arrived, begins, ended);
+                    if !self.slots.push(outcome, asked) {
+                        self.times.ended_silently(router, asked);
+                    }
                 }
             }
         }
-        if 0 < handled {
-            self.since = self.serving.env.clock.now();
+        if let Some(ended) = began {
+            self.since = ended;
         }
         if self.buffer.as_ref().is_some_and(ReadBuffer::is_empty) {
             self.buffer = None;
@@ -177,10 +198,11 @@ impl Connection {
         handled
     }
 
+    /// Ends the connection once earlier answers have left. What follows is not looked at.
     fn refuse(&mut self, reason: CloseReason) {
         self.reading = false;
         self.buffer = None;
-        self.slots.push(crate::request::Outcome::Close(reason));
+        self.slots.push_close(reason);
     }
 
     fn front(&self) -> Option<Front> {
@@ -195,43 +217,55 @@ impl Connection {
 
     /// Whether one more request may start: what has arrived is handled even while the broker drains.
     fn may_handle(&self) -> bool {
-        self.slots.len() < IN_FLIGHT_MAX && self.slots.ready_bytes() < ANSWER_BYTES_MAX
+        self.closing.is_none()
+            && self.slots.len() < IN_FLIGHT_MAX
+            && self.slots.ready_bytes() < ANSWER_BYTES_MAX
     }
 
     /// Sends every answer that is ready; the reason to close if that is what comes next.
-    async fn send_ready(&mut self) -> io::Result<Option<CloseReason>> {
+    fn poll_send_ready(&mut self, context: &mut Context<'_>) -> Poll<io::Result<Option<CloseReason>>> {
         loop {
-            let mut close = None;
-            poll_fn(|context| {
-                while close.is_none()
-                    && let Poll::Ready(head) = self.slots.poll_head(context)
-                {
-                    match head {
-                        Head::Answer(answer) => self.outbox.push(answer.into_chunks()),
-                        Head::Close(reason) => close = Some(reason),
-                    }
-                }
-                Poll::Ready(())
-            })
-            .await;
-            let sends = !self.outbox.is_empty();
-            while !self.outbox.is_empty() {
-                let clock = &self.serving.env.clock;
-                let deadline = clock.now().after(SEND_WITHIN);
-                let some = self.outbox.send_some(&self.stream, &self.serving.env.tasks);
-                clock.before(deadline, some).await.unwrap_or_else(|| Err(io::ErrorKind::TimedOut.into()))?;
+            if self.outbox.is_empty() {
+                self.gather(context);
             }
-            if sends {
-                self.since = self.serving.env.clock.now();
+            if self.outbox.is_empty() {
+                return Poll::Ready(Ok(self.closing));
             }
-            if close.is_some() || !sends {
-                return Ok(close);
+            let env = &self.serving.env;
+            // Taken before the client can know of the answer: its silence counts from here.
+            self.since = env.clock.now();
+            let Poll::Ready(sent) = self.outbox.poll_send(&self.stream, &env.tasks, context) else {
+                let stalled = self.stalled.get_or_insert_with(|| env.clock.sleep(SEND_WITHIN));
+                ready!(Pin::new(stalled).poll(context));
+                return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
+            };
+            self.stalled = None;
+            self.times.sent(&self.serving.router, self.outbox.sent_total(), env.clock.now());
+            sent?;
+        }
+    }
+
+    /// Moves answers that are ready to the outbox, up to one that is not and up to the end of the connection.
+    fn gather(&mut self, context: &mut Context<'_>) {
+        while self.closing.is_none()
+            && let Poll::Ready(head) = self.slots.poll_head(context, &self.serving.env.clock)
+        {
+            self.take_head(head);
+        }
+    }
+
+    fn take_head(&mut self, head: Head) {
+        match head {
+            Head::Answer(answer, answered) => {
+                let ends_at = self.outbox.push(answer);
+                self.times.leaves(answered, ends_at);
             }
+            Head::Close(reason) => self.closing = Some(reason),
         }
     }
 
     fn poll_event(&mut self, context: &mut Context<'_>, timer: &mut Timer) -> Poll<Event> {
-        if let Poll::Ready(head) = self.slots.poll_head(context) {
+        if let Poll::Ready(head) = self.slots.poll_head(context, &self.serving.env.clock) {
             return Poll::Ready(Event::Head(head));
         }
         if self.starved {
@@ -278,11 +312,16 @@ impl Connection {
             // The first bytes of a frame after quiet: the time for the rest counts from here.
             self.since = self.serving.env.clock.now();
         }
+        if polled.is_ready() {
+            self.arrived = self.serving.env.clock.now();
+        }
         polled.map(Some)
     }
 
-    /// Whether the connection's time is up, or when to look again.
-    fn overdue(&self) -> Result<Moment, CloseReason> {
+    /// Whether the connection's time is up, or when to look again. One that has been quiet for a while gives back the memory
+    /// that it needs only while it is not.
+    fn overdue(&mut self) -> Result<Moment, CloseReason> {
+        let now = self.serving.env.clock.now();
         let arrived = self.buffer.as_ref().map_or(0, |buffer| buffer.filled().len());
         let (allowed, reason) = if !self.introduced {
             (FIRST_FRAME_WITHIN, CloseReason::FirstFrameLate)
@@ -290,13 +329,20 @@ impl Connection {
             let moving = u64::try_from(arrived / FRAME_BYTES_PER_SECOND).unwrap_or(u64::MAX);
             (FRAME_WITHIN + Duration::from_secs(moving), CloseReason::HalfFrame)
         } else if self.slots.is_empty() {
+            let quiet_at = self.since.after(QUIET_AFTER);
+            if now < quiet_at {
+                return Ok(quiet_at);
+            }
+            self.slots.release();
+            self.outbox.release();
+            self.times.release();
             (self.serving.limits.network.idle_max, CloseReason::Idle)
         } else {
             // An answer is being worked on; its own deadline ends that.
-            return Ok(self.serving.env.clock.now().after(FRAME_WITHIN));
+            return Ok(now.after(FRAME_WITHIN));
         };
         let due = self.since.after(allowed);
-        if due <= self.serving.env.clock.now() { Err(reason) } else { Ok(due) }
+        if due <= now { Err(reason) } else { Ok(due) }
     }
 }
 
@@ -308,5 +354,23 @@ fn ended(error: io::Error) -> End {
         | io::ErrorKind::ConnectionAborted
         | io::ErrorKind::NotConnected => End::ByClient,
         _ => End::Failed(error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn size_of_output<A, B, F>(_: fn(A, B) -> F) -> usize {
+        size_of::<F>()
+    }
+
+    /// Ten thousand idle connections are to cost a few tens of MiB at most: what one holds while it waits is bounded here.
+    /// A task keeps its future twice while it is handed to the runtime, the connection itself once.
+    #[test]
+    fn an_idle_connection_is_small() {
+        let (task, state) = (size_of_output(Connection::run), size_of::<Connection>());
+        assert!(task <= 384, "the future takes {task} bytes");
+        assert!(state <= 640, "the connection takes {state} bytes");
     }
 }

@@ -25,6 +25,8 @@ pub(super) const FIRST_FRAME_WITHIN: Duration = Duration::from_secs(10);
 pub(super) const FRAME_WITHIN: Duration = Duration::from_secs(30);
 /// A peer slower than this does not send, it occupies.
 pub(super) const FRAME_BYTES_PER_SECOND: usize = 16 * 1024;
+/// A connection without a request for so long counts as quiet, and gives back what it does not need.
+pub(super) const QUIET_AFTER: Duration = Duration::from_secs(5);
 /// Time in which a peer must take at least one byte of an answer that is being sent.
 pub(super) const SEND_WITHIN: Duration = Duration::from_secs(30);
 

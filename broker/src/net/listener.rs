@@ -12,6 +12,7 @@ use crate::{
     config::Listener,
     env::{Env, StopSignal},
     request::{CloseReason, Router, Session},
+    telemetry::{ListenerMetrics, ListenerRequests, Telemetry},
 };
 use parking_lot::Mutex;
 use socket2::{Domain, Protocol, SockRef, Socket, TcpKeepalive, Type};
@@ -37,6 +38,7 @@ pub(crate) struct Serving {
     pub(super) limits: Limits,
     pub(super) router: Arc<Router>,
     pub(super) pool: Arc<BufferPool>,
+    pub(super) telemetry: Telemetry,
     admission: Arc<Admission>,
     ended: Mutex<HashMap<&'static str, Ended>>,
 }
@@ -50,10 +52,15 @@ struct Ended {
 
 impl Serving {
     /// Shared by all listeners that serve `router`.
-    pub(crate) fn new(env: Env, limits: Limits, router: Arc<Router>) -> Arc<Self> {
+    pub(crate) fn new(env: Env, limits: Limits, router: Arc<Router>, telemetry: Telemetry) -> Arc<Self> {
         let pool = BufferPool::new(limits.request_memory_max);
         let admission = Admission::new(&limits);
-        Arc::new(Self { env, limits, router, pool, admission, ended: Mutex::default() })
+        Arc::new(Self { env, limits, router, pool, telemetry, admission, ended: Mutex::default() })
+    }
+
+    /// Bytes of requests that are held for all connections.
+    pub(crate) fn request_memory(&self) -> usize {
+        self.pool.used()
     }
 
     /// Counts, and says so now and then.
@@ -112,10 +119,14 @@ impl BoundListener {
     /// Accepts until the stop signal; connections drain on their own under the same signal.
     pub(crate) fn serve(self, serving: &Arc<Serving>) {
         let stop = serving.env.tasks.stop_signal();
-        serving.env.tasks.spawn("listener", self.accept(serving.clone(), stop));
+        let measured = Arc::new(Measured {
+            metrics: serving.telemetry.listener(&self.name),
+            requests: Arc::new(serving.router.requests_on(self.name.clone())),
+        });
+        serving.env.tasks.spawn("listener", self.accept(serving.clone(), measured, stop));
     }
 
-    async fn accept(self, serving: Arc<Serving>, mut stop: StopSignal) {
+    async fn accept(self, serving: Arc<Serving>, measured: Arc<Measured>, mut stop: StopSignal) {
         let clock = serving.env.clock.clone();
         let mut rate = AcceptRate::new(serving.limits.network.accept_rate_max, clock.now());
         loop {
@@ -135,8 +146,11 @@ impl BoundListener {
                 }
             };
             match serving.admission.admit(peer.ip()) {
-                Ok(permit) => self.start(&serving, stream, peer, permit),
-                Err(refusal) => refused(&serving, peer, refusal),
+                Ok(permit) => self.start(&serving, &measured, stream, peer, permit),
+                Err(refusal) => {
+                    measured.metrics.refused.increment(1);
+                    refused(&serving, peer, refusal);
+                }
             }
             let pause = rate.count(peer.ip(), clock.now());
             if !pause.is_zero() {
@@ -145,20 +159,53 @@ impl BoundListener {
         }
     }
 
-    fn start(&self, serving: &Arc<Serving>, stream: TcpStream, peer: SocketAddr, permit: Permit) {
+    fn start(
+        &self,
+        serving: &Arc<Serving>,
+        measured: &Arc<Measured>,
+        stream: TcpStream,
+        peer: SocketAddr,
+        permit: Permit,
+    ) {
         if let Err(error) = tune(&stream) {
             tracing::debug!(target: "mainstem::net", %peer, %error, "connection left before it was served");
             return;
         }
-        let session = Session::new(self.name.clone(), peer);
+        let requests = Arc::clone(&measured.requests);
+        let software = serving.telemetry.software.clone();
+        let session = Session::new(self.name.clone(), peer, requests, software);
         let connection = Connection::new(stream, session, serving.clone());
         let stop = serving.env.tasks.stop_signal();
+        let open = Open::begin(measured.clone());
         let serving_of_task = serving.clone();
         serving.env.tasks.spawn("connection", async move {
             let end = connection.run(stop).await;
-            report(&serving_of_task, peer, &end);
-            drop(permit);
+            report(&serving_of_task, &open.0.metrics, peer, &end);
+            drop((permit, open));
         });
+    }
+}
+
+/// What is measured of one listener.
+struct Measured {
+    metrics: ListenerMetrics,
+    requests: Arc<ListenerRequests>,
+}
+
+/// One connection, counted as open for as long as this lives.
+struct Open(Arc<Measured>);
+
+impl Open {
+    fn begin(measured: Arc<Measured>) -> Self {
+        measured.metrics.accepted.increment(1);
+        measured.metrics.connections.increment(1.0);
+        Self(measured)
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.0.metrics.connections.decrement(1.0);
     }
 }
 
@@ -194,10 +241,10 @@ fn refused(serving: &Serving, peer: SocketAddr, refusal: Refusal) {
     }
 }
 
-fn report(serving: &Serving, peer: SocketAddr, end: &End) {
+fn report(serving: &Serving, metrics: &ListenerMetrics, peer: SocketAddr, end: &End) {
     match end {
         End::ByClient | End::Drained => {}
-        End::Closed(reason) => report_close(serving, peer, *reason),
+        End::Closed(reason) => report_close(serving, metrics, peer, *reason),
         End::Failed(error) => {
             if let Some(count) = serving.count_end("failed") {
                 tracing::warn!(target: "mainstem::net", %peer, %error, count, "connection failed");
@@ -206,7 +253,11 @@ fn report(serving: &Serving, peer: SocketAddr, end: &End) {
     }
 }
 
-fn report_close(serving: &Serving, peer: SocketAddr, reason: CloseReason) {
+/// Every violation moves its counter; the log hears of one in a while.
+fn report_close(serving: &Serving, metrics: &ListenerMetrics, peer: SocketAddr, reason: CloseReason) {
+    if reason.is_suspicious() {
+        metrics.violation(reason.name());
+    }
     let Some(count) = serving.count_end(reason.name()) else { return };
     if reason.is_suspicious() {
         tracing::warn!(target: "mainstem::net", %peer, reason = reason.name(), count, "connection closed: {reason}");

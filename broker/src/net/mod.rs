@@ -3,7 +3,8 @@
 //! Above: `broker`. Below: `request`, which knows what a frame means; storage's read slice, to send it.
 //!
 //! In reading order: `listener` (accept), `admission` (who may), `connection` (the task), `frames` (where a frame ends),
-//! `buffers` (what it is read into), `slots` (answers in order), `sending` (onto the wire), `limits` (all numbers).
+//! `buffers` (what it is read into), `slots` (answers in order), `times` (how long they took), `sending` (onto the wire),
+//! `limits` (all numbers).
 
 mod admission;
 mod buffers;
@@ -13,6 +14,7 @@ mod limits;
 mod listener;
 mod sending;
 mod slots;
+mod times;
 
 pub(crate) use limits::Limits;
 pub use listener::BindError;

@@ -11,15 +11,15 @@
 //! "Reached" is the durable LEO with durability `fsync`, the LEO with `replicated`.
 
 use mainstem_protocol::model::{BrokerId, Offset};
-use std::collections::{BTreeMap, BTreeSet};
+use smallvec::SmallVec;
 
 /// What a leader knows of the replicas of one partition during one leadership.
 #[derive(Debug, Clone)]
 pub(super) struct InSync {
     local: BrokerId,
-    committed: BTreeSet<BrokerId>,
-    /// What each replica has reached in this leadership; absent = it has not reported yet.
-    reached: BTreeMap<BrokerId, Offset>,
+    committed: SmallVec<[BrokerId; 4]>,
+    /// What each replica has reached in this leadership; absent = it has not reported yet. A handful: they are looked through.
+    reached: SmallVec<[(BrokerId, Offset); 1]>,
     least: usize,
 }
 
@@ -33,7 +33,7 @@ impl InSync {
         Self {
             local,
             committed: in_sync.into_iter().collect(),
-            reached: BTreeMap::new(),
+            reached: SmallVec::new(),
             least: min_in_sync.max(1),
         }
     }
@@ -53,10 +53,17 @@ impl InSync {
         self.least <= self.committed.len()
     }
 
+    /// The size of the ISR against the least that `acks=all` needs.
+    pub(super) fn margin(&self) -> std::cmp::Ordering {
+        self.committed.len().cmp(&self.least)
+    }
+
     /// Replica `id` has reached `offset`. Never falls within a leadership.
     pub(super) fn reach(&mut self, id: BrokerId, offset: Offset) {
-        let reached = self.reached.entry(id).or_insert(offset);
-        *reached = (*reached).max(offset);
+        match self.reached.iter_mut().find(|(other, _)| *other == id) {
+            Some((_, reached)) => *reached = (*reached).max(offset),
+            None => self.reached.push((id, offset)),
+        }
     }
 
     /// Where the high watermark may stand: everything below is on every in-sync replica, the leader included. `None` while one of
@@ -66,7 +73,8 @@ impl InSync {
             return None;
         }
         let everyone = self.committed.iter().chain(std::iter::once(&self.local));
-        everyone.map(|id| self.reached.get(id).copied()).min().flatten()
+        let reached = |id| self.reached.iter().find(|(other, _)| other == id).map(|(_, reached)| *reached);
+        everyone.map(reached).min().flatten()
     }
 }
 

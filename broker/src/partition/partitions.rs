@@ -1,48 +1,51 @@
-//! All partitions that this broker holds, kept in step with the metadata: logs are created, opened, led, followed, given
-//! new settings and deleted as the deltas say.
+//! All partitions that this broker holds, by name and by id.
 //!
-//! Above: handlers, which look partitions up; `broker`, which subscribes this to the metadata. Below: `replica`, the log
-//! directories. Deltas come on a thread that may block, one after the other; look-ups never wait for them.
+//! Above: handlers, which look partitions up; `broker`, which subscribes this to the metadata. Below: `apply`, which keeps
+//! them in step with it; `replica`. Look-ups never wait for the disk.
 
-use super::{log_config::log_config, replica::Partition};
+use super::{directory::Directory, offline::OfflineLogs, replica::Partition};
 use crate::{
-    config::{BrokerConfig, Layers, TopicConfig},
+    config::{BrokerConfig, CleanerConfig},
     env::Clock,
-    metadata::{
-        ConfigResource, ConfigResourceKind, MetadataDelta, MetadataImage, PartitionImage, TopicImage,
-    },
+    telemetry::TopicTraffic,
 };
-use mainstem_protocol::model::{BrokerId, PartitionIndex, TopicId, TopicPartition};
-use mainstem_storage::{Log, LogDirectory, StorageError};
+use mainstem_protocol::model::{BrokerId, PartitionIndex, TopicId, Uuid};
+use mainstem_storage::LogDirectory;
 use parking_lot::RwLock;
 use std::{
-    collections::{BTreeSet, HashMap},
-    sync::Arc,
+    collections::HashMap,
+    sync::{Arc, atomic::AtomicBool},
 };
 
 /// The partitions of one broker.
 pub(crate) struct Partitions {
-    local: BrokerId,
-    config: Arc<BrokerConfig>,
-    clock: Clock,
-    directories: Vec<Arc<LogDirectory>>,
-    hosted: RwLock<Hosted>,
+    pub(super) local: BrokerId,
+    /// Id of this process, as it registers.
+    pub(super) incarnation: Uuid,
+    pub(super) config: Arc<BrokerConfig>,
+    pub(super) clock: Clock,
+    pub(super) directories: Vec<Arc<Directory>>,
+    pub(super) hosted: RwLock<Hosted>,
+    pub(super) offline: OfflineLogs,
+    /// Whether the metadata has shown this process as registered. Set by the thread that follows it.
+    pub(super) has_arrived: AtomicBool,
 }
 
 #[derive(Default)]
-struct Hosted {
-    topics: HashMap<Arc<str>, HostedTopic, foldhash::fast::RandomState>,
-    names: HashMap<TopicId, Arc<str>, foldhash::fast::RandomState>,
+pub(super) struct Hosted {
+    pub(super) topics: HashMap<Arc<str>, HostedTopic, foldhash::fast::RandomState>,
+    pub(super) names: HashMap<TopicId, Arc<str>, foldhash::fast::RandomState>,
 }
 
-struct HostedTopic {
-    id: TopicId,
-    partitions: HashMap<PartitionIndex, Slot, foldhash::fast::RandomState>,
+pub(super) struct HostedTopic {
+    pub(super) id: TopicId,
+    pub(super) traffic: Arc<TopicTraffic>,
+    pub(super) partitions: HashMap<PartitionIndex, Slot, foldhash::fast::RandomState>,
 }
 
 /// What is here of a partition that should be.
 #[derive(Clone)]
-enum Slot {
+pub(super) enum Slot {
     Open(Arc<Partition>),
     /// Its log cannot be used; the reason has been logged.
     Offline,
@@ -58,14 +61,27 @@ pub(crate) enum LookupError {
 }
 
 impl Partitions {
-    /// No partitions yet, in these directories; the first delta brings them.
+    /// No partitions yet, in these directories; the first delta brings them. This process registers as `incarnation` of
+    /// broker `local`.
     pub(crate) fn new(
-        local: BrokerId,
+        (local, incarnation): (BrokerId, Uuid),
         config: Arc<BrokerConfig>,
         clock: Clock,
-        directories: Vec<Arc<LogDirectory>>,
+        directories: Vec<Arc<Directory>>,
     ) -> Arc<Self> {
-        Arc::new(Self { local, config, clock, directories, hosted: RwLock::default() })
+        let cleaner = CleanerConfig::of_settings(&config.settings);
+        let partitions = Arc::new(Self {
+            local,
+            incarnation,
+            config,
+            clock,
+            directories,
+            hosted: RwLock::default(),
+            offline: OfflineLogs::default(),
+            has_arrived: AtomicBool::new(false),
+        });
+        partitions.configure_compaction(&cleaner);
+        partitions
     }
 
     /// The partition of that name.
@@ -92,6 +108,44 @@ impl Partitions {
         open(slot)
     }
 
+    /// Whether the replica here of a partition is offline: it should be here, but its log cannot be used.
+    pub(crate) fn is_offline(&self, topic: TopicId, partition: PartitionIndex) -> bool {
+        // Metadata requests ask this of every partition, and nearly always none is.
+        self.offline.any() && matches!(self.by_id(topic, partition), Err(LookupError::Offline))
+    }
+
+    /// Partitions whose replica here went offline, for the controller to be told of. Waits until there are some.
+    pub(crate) async fn next_offline(&self) -> Vec<(TopicId, PartitionIndex)> {
+        self.offline.next().await
+    }
+
+    /// Takes every partition in `directory` offline: whoever waits for one is told, and requests get KAFKA_STORAGE_ERROR. Until
+    /// the next start, since a directory that failed cannot be trusted again.
+    pub(crate) fn take_offline(&self, directory: &Arc<Directory>) {
+        let taken: Vec<Arc<Partition>> = {
+            let mut hosted = self.hosted.write();
+            let slots = hosted.topics.values_mut().flat_map(|topic| topic.partitions.values_mut());
+            let in_it = slots.filter_map(|slot| match slot {
+                Slot::Open(partition) if Arc::ptr_eq(partition.directory(), directory) => {
+                    let partition = Arc::clone(partition);
+                    *slot = Slot::Offline;
+                    Some(partition)
+                }
+                Slot::Open(_) | Slot::Offline => None,
+            });
+            in_it.collect()
+        };
+        for partition in taken {
+            partition.retire();
+            self.offline.add(partition.topic_id(), partition.index());
+        }
+    }
+
+    /// The log directories of this broker, failed ones too.
+    pub(crate) fn directories(&self) -> impl Iterator<Item = &LogDirectory> {
+        self.directories.iter().map(|directory| &**directory.files())
+    }
+
     /// Every open partition, in no order.
     pub(crate) fn all(&self) -> Vec<Arc<Partition>> {
         let hosted = self.hosted.read();
@@ -99,184 +153,10 @@ impl Partitions {
         slots.filter_map(|slot| open(Some(slot)).ok()).collect()
     }
 
-    // ---- metadata ---------------------------------------------------------------------------------------------------
-
-    /// Follows one delta. Waits for the disk.
-    pub(crate) fn apply(&self, delta: &MetadataDelta) {
-        for topic in delta.gone_topics() {
-            self.delete_topic(topic);
-        }
-        for change in delta.changed_partitions() {
-            self.place(&change.topic, change.index, &change.after, delta.after());
-        }
-        self.reconfigure(delta);
-    }
-
-    /// Brings one partition to what the metadata says.
-    fn place(
-        &self,
-        topic: &Arc<TopicImage>,
-        index: PartitionIndex,
-        image: &PartitionImage,
-        metadata: &MetadataImage,
-    ) {
-        if !image.replicas.contains(&self.local) {
-            self.delete_partition(topic, index);
-            return;
-        }
-        let partition = match self.open_partition(topic, index, metadata) {
-            Ok(partition) => partition,
-            Err(error) => {
-                tracing::error!(target: "mainstem::log", topic = %topic.name, partition = %index, %error,
-                    "partition is offline: its log cannot be opened");
-                self.insert(topic, index, Slot::Offline);
-                return;
-            }
-        };
-        let role = if image.leader == self.local {
-            partition.lead(image.leader_epoch, &image.in_sync_replicas, image.replicas.len())
-        } else {
-            partition.follow(image.leader, image.leader_epoch);
-            Ok(())
-        };
-        if let Err(error) = role {
-            tracing::error!(target: "mainstem::replica", partition = %partition.name(), epoch = %image.leader_epoch, %error,
-                "leadership cannot be taken");
-            partition.follow(BrokerId::NONE, image.leader_epoch);
-        }
-        self.insert(topic, index, Slot::Open(partition));
-    }
-
-    /// The partition as it is open already, or opened now: recovered from its folder, or created.
-    fn open_partition(
-        &self,
-        topic: &TopicImage,
-        index: PartitionIndex,
-        metadata: &MetadataImage,
-    ) -> Result<Arc<Partition>, StorageError> {
-        if let Ok(partition) = self.by_id(topic.id, index) {
-            return Ok(partition);
-        }
-        let config = self.topic_config(&topic.name, metadata);
-        let name = TopicPartition::new(Arc::clone(&topic.name), index);
-        let log = self.open_log(&name, topic.id, &config)?;
-        Ok(Partition::new(name, topic.id, self.local, log, config))
-    }
-
-    fn open_log(
-        &self,
-        name: &TopicPartition,
-        topic_id: TopicId,
-        config: &TopicConfig,
-    ) -> Result<Arc<Log>, StorageError> {
-        let directory =
-            self.directory_for(name).ok_or_else(|| StorageError::Failed("there is none".to_owned()))?;
-        let settings = log_config(config, &self.config);
-        match directory.open_log(name.clone(), topic_id, settings.clone()) {
-            // A topic of that name was deleted while this broker was away: its folder has to make room.
-            Err(StorageError::OtherTopic { found, .. }) => {
-                tracing::info!(target: "mainstem::log", partition = %name, topic_id = found,
-                    "deleting the folder of a topic that is no more");
-                if let Ok(found) = found.parse::<TopicId>() {
-                    let stray = directory.open_log(name.clone(), found, settings.clone())?;
-                    directory.delete_log(&stray, self.clock.wall())?;
-                }
-                directory.open_log(name.clone(), topic_id, settings)
-            }
-            opened => opened,
-        }
-    }
-
-    /// The directory that has the partition, else the healthy one with the fewest.
-    fn directory_for(&self, name: &TopicPartition) -> Option<&Arc<LogDirectory>> {
-        let has = |directory: &&Arc<LogDirectory>| {
-            directory.log(name).is_some()
-                || directory.partitions_found().iter().any(|found| found.topic_partition == *name)
-        };
-        let healthy =
-            |directory: &&Arc<LogDirectory>| directory.state() == mainstem_storage::DirectoryState::Open;
-        self.directories
-            .iter()
-            .find(has)
-            .or_else(|| {
-                self.directories.iter().filter(healthy).min_by_key(|directory| directory.logs().len())
-            })
-            .or_else(|| self.directories.first())
-    }
-
-    fn insert(&self, topic: &TopicImage, index: PartitionIndex, slot: Slot) {
-        let mut hosted = self.hosted.write();
-        hosted.names.insert(topic.id, Arc::clone(&topic.name));
-        let entry = hosted
-            .topics
-            .entry(Arc::clone(&topic.name))
-            .or_insert_with(|| HostedTopic { id: topic.id, partitions: HashMap::default() });
-        entry.id = topic.id;
-        entry.partitions.insert(index, slot);
-    }
-
-    fn delete_topic(&self, topic: &TopicImage) {
-        for (index, _) in topic.indexed_partitions() {
-            self.delete_partition(topic, index);
-        }
-        let mut hosted = self.hosted.write();
-        hosted.names.remove(&topic.id);
-        if hosted.topics.get(&topic.name).is_some_and(|hosted| hosted.id == topic.id) {
-            hosted.topics.remove(&topic.name);
-        }
-    }
-
-    fn delete_partition(&self, topic: &TopicImage, index: PartitionIndex) {
-        let removed = {
-            let mut hosted = self.hosted.write();
-            match hosted.topics.get_mut(&topic.name) {
-                Some(entry) if entry.id == topic.id => entry.partitions.remove(&index),
-                Some(_) | None => None,
-            }
-        };
-        let Some(Slot::Open(partition)) = removed else { return };
-        partition.retire();
-        let name = partition.name();
-        let Some(directory) = self.directories.iter().find(|directory| directory.log(name).is_some()) else {
-            return;
-        };
-        if let Err(error) = directory.delete_log(partition.log(), self.clock.wall()) {
-            tracing::error!(target: "mainstem::log", partition = %name, %error, "log cannot be deleted");
-        }
-    }
-
-    /// Gives topics whose settings changed the new ones; a change of the broker's own settings concerns them all.
-    fn reconfigure(&self, delta: &MetadataDelta) {
-        let changed: Vec<&ConfigResource> = delta.changed_configs().collect();
-        let concerns_all = changed.iter().any(|resource| resource.kind == ConfigResourceKind::Broker);
-        let topics: BTreeSet<&str> = changed
-            .iter()
-            .filter(|resource| resource.kind == ConfigResourceKind::Topic)
-            .map(|resource| resource.name.as_ref())
-            .collect();
-        if !concerns_all && topics.is_empty() {
-            return;
-        }
-        for partition in self.all() {
-            let topic = &partition.name().topic;
-            if !concerns_all && !topics.contains(&**topic) {
-                continue;
-            }
-            let config = self.topic_config(topic, delta.after());
-            let log = log_config(&config, &self.config);
-            let image = delta.after().topics.by_id(partition.topic_id());
-            let replicas =
-                image.and_then(|topic| topic.partition(partition.index())).map_or(1, |p| p.replicas.len());
-            partition.reconfigure(config, log, replicas);
-        }
-    }
-
-    fn topic_config(&self, topic: &str, metadata: &MetadataImage) -> TopicConfig {
-        let values = |resource: &ConfigResource| metadata.configs.of(resource);
-        let (cluster, broker) =
-            (values(&ConfigResource::all_brokers()), values(&ConfigResource::broker(self.local)));
-        let layers = Layers { settings: &self.config.settings, cluster: &cluster, broker: &broker };
-        TopicConfig::resolve(&layers, &values(&ConfigResource::topic(topic)))
+    /// Name and counters of every topic that has a partition here, in no order.
+    pub(crate) fn topics(&self) -> Vec<(Arc<str>, Arc<TopicTraffic>)> {
+        let hosted = self.hosted.read();
+        hosted.topics.iter().map(|(name, topic)| (Arc::clone(name), Arc::clone(&topic.traffic))).collect()
     }
 }
 

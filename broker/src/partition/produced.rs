@@ -7,8 +7,8 @@ use crate::config::{TimestampType, TopicConfig};
 use bytes::Bytes;
 use mainstem_protocol::{
     error::ErrorCode,
-    model::Timestamp,
-    records::{Compression, ProduceLimits, check_produced, set_max_timestamp},
+    model::{Timestamp, TopicPartition},
+    records::{Compression, ProduceLimits, RecordBatch, check_produced, set_max_timestamp},
 };
 
 /// First version of Produce whose clients may send zstd (KIP-110).
@@ -27,8 +27,8 @@ pub(crate) struct RefusedBatch {
     pub(crate) code: ErrorCode,
     /// In words.
     pub(crate) message: String,
-    /// Records that are the cause, by index in the batch.
-    pub(crate) records: Vec<i32>,
+    /// Records that are the cause, by index in the batch, each with the reason.
+    pub(crate) records: Vec<(i32, String)>,
 }
 
 impl RefusedBatch {
@@ -41,7 +41,9 @@ impl RefusedBatch {
 pub(crate) fn prepare_produced(
     bytes: Bytes,
     version: i16,
+    name: &TopicPartition,
     topic: &TopicConfig,
+    limits: ProduceLimits,
     now: Timestamp,
 ) -> Result<ProducedBytes, RefusedBatch> {
     let max = usize::try_from(topic.max_message_bytes).unwrap_or(0);
@@ -49,20 +51,14 @@ pub(crate) fn prepare_produced(
         let message = format!("a batch of {} bytes is larger than max.message.bytes, {max}", bytes.len());
         return Err(RefusedBatch::new(ErrorCode::MessageTooLarge, message));
     }
-    let batch = check_produced(&bytes, &ProduceLimits::default())
+    let batch = check_produced(&bytes, &limits)
         .map_err(|error| RefusedBatch::new(error.code(), error.to_string()))?;
     if batch.compression == Compression::Zstd && version < ZSTD_SINCE {
         let message = "zstd needs Produce version 7 or later".to_owned();
         return Err(RefusedBatch::new(ErrorCode::UnsupportedCompressionType, message));
     }
-    if topic.cleanup_compact
-        && let Some(index) = batch.first_keyless_record
-    {
-        let message = "a compacted topic takes no record without a key".to_owned();
-        return Err(RefusedBatch {
-            records: vec![index],
-            ..RefusedBatch::new(ErrorCode::InvalidRecord, message)
-        });
+    if topic.cleanup_compact && batch.first_keyless_record.is_some() {
+        return Err(refuse_keyless(bytes, name, limits));
     }
     if topic.timestamp_type == TimestampType::CreateTime {
         check_timestamps(batch.min_timestamp, batch.max_timestamp, topic, now)?;
@@ -74,6 +70,37 @@ pub(crate) fn prepare_produced(
         return Ok(ProducedBytes { bytes: corrected.into() });
     }
     Ok(ProducedBytes { bytes })
+}
+
+/// A compacted topic takes no record without a key: each of them is named, in Kafka's words.
+fn refuse_keyless(bytes: Bytes, name: &TopicPartition, limits: ProduceLimits) -> RefusedBatch {
+    const SHOWN: usize = 3;
+    let mut keyless = Vec::new();
+    if let Ok((batch, _)) = RecordBatch::parse_unchecked(bytes) {
+        // It was walked before, so nothing can be wrong with it.
+        let _ = batch.walk(limits.max_decompressed_bytes, |record| {
+            if record.key_len.is_none() {
+                keyless.push(record.index);
+            }
+            true
+        });
+    }
+    let reason = format!("Compacted topic cannot accept message without key in topic partition {name}");
+    let shown: Vec<String> = keyless
+        .iter()
+        .take(SHOWN)
+        .map(|index| format!("RecordError(batchIndex={index}, message='{reason}')"))
+        .collect();
+    let message = format!(
+        "One or more records have been rejected due to {} record errors in total, and only showing the first \
+         three errors at most: [{}]",
+        keyless.len(),
+        shown.join(", ")
+    );
+    RefusedBatch {
+        records: keyless.into_iter().map(|index| (index, reason.clone())).collect(),
+        ..RefusedBatch::new(ErrorCode::InvalidRecord, message)
+    }
 }
 
 /// `message.timestamp.before.max.ms` and `message.timestamp.after.max.ms`. Records without a timestamp pass.

@@ -10,10 +10,11 @@
 //! ```
 
 use super::{
+    directory::Directory,
     isr::InSync,
     waiters::{ByteWait, ByteWaiters, OffsetWaiters},
 };
-use crate::config::TopicConfig;
+use crate::{config::TopicConfig, telemetry::TopicTraffic};
 use arc_swap::ArcSwap;
 use mainstem_protocol::model::{
     BrokerId, LeaderEpoch, Offset, PartitionIndex, Timestamp, TopicId, TopicPartition,
@@ -32,6 +33,9 @@ pub(crate) struct Partition {
     topic_id: TopicId,
     local: BrokerId,
     log: Arc<Log>,
+    directory: Arc<Directory>,
+    /// What passes through the partitions of this topic.
+    traffic: Arc<TopicTraffic>,
     config: ArcSwap<TopicConfig>,
     /// Read on every request; written by the metadata alone.
     leadership: ArcSwap<Leadership>,
@@ -88,6 +92,8 @@ pub(crate) enum AppendRefusal {
     NotLeader(NotLeader),
     /// Fewer replicas in sync than `min.insync.replicas`.
     NotEnoughReplicas,
+    /// The disk has less room left than `mainstem.disk.free.min`.
+    ShortOfSpace,
     /// The log refused.
     Log(AppendError),
 }
@@ -110,7 +116,9 @@ impl Partition {
         topic_id: TopicId,
         local: BrokerId,
         log: Arc<Log>,
-        config: TopicConfig,
+        directory: Arc<Directory>,
+        traffic: Arc<TopicTraffic>,
+        config: Arc<TopicConfig>,
     ) -> Arc<Self> {
         let nobody =
             Leadership { leader: BrokerId::NONE, epoch: LeaderEpoch::NONE, epoch_start: Offset::ZERO };
@@ -119,7 +127,9 @@ impl Partition {
             topic_id,
             local,
             log,
-            config: ArcSwap::from_pointee(config),
+            directory,
+            traffic,
+            config: ArcSwap::new(config),
             leadership: ArcSwap::from_pointee(nobody),
             in_sync: Mutex::new(None),
             acknowledgements: OffsetWaiters::default(),
@@ -160,6 +170,26 @@ impl Partition {
         &self.log
     }
 
+    /// The directory that the log lies in.
+    pub(crate) const fn directory(&self) -> &Arc<Directory> {
+        &self.directory
+    }
+
+    /// What passes through the partitions of this topic.
+    pub(crate) const fn traffic(&self) -> &Arc<TopicTraffic> {
+        &self.traffic
+    }
+
+    /// Requests that wait for an acknowledgement.
+    pub(crate) fn acknowledgements_awaited(&self) -> usize {
+        self.acknowledgements.len()
+    }
+
+    /// How the ISR stands to `min.insync.replicas`; `None` where this broker does not lead.
+    pub(crate) fn in_sync_margin(&self) -> Option<std::cmp::Ordering> {
+        self.in_sync.lock().as_ref().map(InSync::margin)
+    }
+
     /// Who leads.
     pub(crate) fn leadership(&self) -> Leadership {
         **self.leadership.load()
@@ -178,7 +208,7 @@ impl Partition {
 
     // ---- role -------------------------------------------------------------------------------------------------------
 
-    /// This broker leads from now on, or goes on to lead with another ISR. Waits for the disk.
+    /// This broker leads from now on, or goes on to lead with another ISR.
     pub(super) fn lead(
         &self,
         epoch: LeaderEpoch,
@@ -193,7 +223,10 @@ impl Partition {
                 state.set_min_in_sync(min_in_sync);
             }
         } else {
-            self.log.begin_leader_epoch(epoch)?;
+            // A damaged log takes no append under any epoch; it is led so that what is intact can be read.
+            if self.log.damage().is_none() {
+                self.log.begin_leader_epoch(epoch)?;
+            }
             *self.in_sync.lock() = Some(InSync::new(self.local, in_sync.iter().copied(), min_in_sync));
             let epoch_start = self.log.offsets().log_end;
             self.leadership.store(Arc::new(Leadership { leader: self.local, epoch, epoch_start }));
@@ -213,11 +246,16 @@ impl Partition {
     }
 
     /// The settings of the topic changed.
-    pub(super) fn reconfigure(&self, config: TopicConfig, log: mainstem_storage::LogConfig, replicas: usize) {
+    pub(super) fn reconfigure(
+        &self,
+        config: Arc<TopicConfig>,
+        log: Arc<mainstem_storage::LogConfig>,
+        replicas: usize,
+    ) {
         if let Some(state) = &mut *self.in_sync.lock() {
             state.set_min_in_sync(config.min_insync_replicas(replicas));
         }
-        self.config.store(Arc::new(config));
+        self.config.store(config);
         self.log.update_config(log);
         self.advance();
     }
@@ -236,13 +274,21 @@ impl Partition {
         if append.all_in_sync && !self.has_enough_in_sync() {
             return Err(AppendRefusal::NotEnoughReplicas);
         }
+        if append.origin == AppendOrigin::Client && self.directory.is_short_of_space() {
+            return Err(AppendRefusal::ShortOfSpace);
+        }
         let context = AppendContext {
             leader_epoch: leadership.epoch,
             now: append.now,
             origin: append.origin,
             guard: None,
         };
-        let appended = self.log.append_as_leader(batch, &context).map_err(AppendRefusal::Log)?;
+        let appended = self.directory.time_append(|| self.log.append_as_leader(batch, &context));
+        let appended = appended.map_err(AppendRefusal::Log)?;
+        if !appended.duplicate {
+            let records = appended.last_offset.get() - appended.base_offset.get() + 1;
+            self.traffic.appended(count(batch.len()), u64::try_from(records).unwrap_or(0));
+        }
         if self.log.config().durability == Durability::Replicated {
             self.advance();
         }
@@ -361,6 +407,10 @@ impl Partition {
             ReadBound::HighWatermark | ReadBound::LogEnd => &self.uncommitted,
         }
     }
+}
+
+fn count(len: usize) -> u64 {
+    u64::try_from(len).unwrap_or(u64::MAX)
 }
 
 /// A fetch that is told of new bytes; ends when dropped.

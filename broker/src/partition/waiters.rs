@@ -44,6 +44,11 @@ impl OffsetWaiters {
         receive
     }
 
+    /// Number of waits.
+    pub(super) fn len(&self) -> usize {
+        self.0.lock().waiting.len()
+    }
+
     /// The high watermark is now `reached`.
     pub(super) fn reached(&self, reached: Offset) {
         let mut queue = self.0.lock();

@@ -145,3 +145,15 @@ pub(crate) enum Outcome {
     /// Answers to earlier requests leave, then the connection ends.
     Close(CloseReason),
 }
+
+/// The place of a served API among all of them: its key, known to be one that is served.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct ApiPlace(pub(super) u16);
+
+/// What the first stage of one frame led to.
+pub(crate) struct Handled {
+    /// What comes of it.
+    pub(crate) outcome: Outcome,
+    /// Which API it was; `None` if it was none that is served.
+    pub(crate) api: Option<ApiPlace>,
+}

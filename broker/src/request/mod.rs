@@ -8,6 +8,6 @@ mod answer;
 mod router;
 mod session;
 
-pub(crate) use answer::{Answer, Chunk, CloseReason, Later, Outcome};
+pub(crate) use answer::{Answer, ApiPlace, Chunk, CloseReason, Handled, Later, Outcome};
 pub(crate) use router::Router;
 pub(crate) use session::Session;

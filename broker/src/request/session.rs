@@ -2,7 +2,10 @@
 //!
 //! Above: `net`, which owns one per connection. Below: the words of the protocol.
 
-use crate::handlers::Peer;
+use crate::{
+    handlers::Peer,
+    telemetry::{ConnectedSoftware, ListenerRequests, SoftwareSeat},
+};
 use mainstem_protocol::api::ApiKey;
 use std::{net::SocketAddr, sync::Arc};
 
@@ -11,12 +14,20 @@ const MIB: usize = 1024 * 1024;
 /// State of one connection.
 pub(crate) struct Session {
     pub(super) peer: Peer,
+    /// Counts requests of this listener.
+    pub(super) requests: Arc<ListenerRequests>,
 }
 
 impl Session {
-    /// A peer that has just connected to `listener`.
-    pub(crate) const fn new(listener: Arc<str>, address: SocketAddr) -> Self {
-        Self { peer: Peer { listener, address } }
+    /// A peer that has just connected to `listener`, whose requests are counted in `requests`.
+    pub(crate) const fn new(
+        listener: Arc<str>,
+        address: SocketAddr,
+        requests: Arc<ListenerRequests>,
+        software: ConnectedSoftware,
+    ) -> Self {
+        let software = SoftwareSeat::new(software);
+        Self { peer: Peer { listener, address, software }, requests }
     }
 
     /// Longest frame, prefix excluded, that is read for `key` in this state. Requests whose size follows from what users

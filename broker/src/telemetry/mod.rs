@@ -5,19 +5,28 @@
 //! kept in structs) and *state* (whatever carries a topic, partition or client, written at scrape time from the state
 //! itself). In reading order:
 //! - `table`: every family with type, source, labels and help: the source of docs/metrics.md
-//! - `recorder`: the recorder and the groups of handles; `request`: those of one API; `traffic`: counters of a topic
-//! - `state`: what the floors above tell at scrape time; `text`: writing it; `process`: the operating system's view
+//! - `recorder`: the recorder and the groups of handles; `histogram`: times; `request`: handles of requests; `traffic`:
+//!   counters of a topic; `software`: what clients run
+//! - `state`: what the floors above tell at scrape time; `text`: writing it, `group_text` what is of groups; `process`: the operating system's view
 
+mod group_text;
+mod histogram;
 mod process;
 mod recorder;
 mod request;
+mod software;
 mod state;
 mod table;
 mod text;
 mod traffic;
 
-pub use recorder::{BuildInfo, DirectoryMetrics, ListenerMetrics, Telemetry};
-pub use request::{ApiMetrics, Stage};
-pub use state::{BrokerState, ClusterState, DirectoryState, PartitionState, StateSnapshot, TopicState};
+pub use histogram::SecondsHistogram;
+pub use recorder::{BuildInfo, CompactionMetrics, DirectoryMetrics, ListenerMetrics, Telemetry};
+pub use request::{ApiMetrics, ListenerRequests, Stage};
+pub use software::{ConnectedSoftware, SoftwareSeat};
+pub use state::{
+    BrokerState, ClusterState, CoordinatorShards, DirectoryState, GroupMembership, GroupPositions,
+    GroupsState, PartitionState, QuorumState, SegmentFiles, StateSnapshot, TopicState,
+};
 pub use table::{Family, Kind, SECONDS_BUCKETS, Source, families};
 pub use traffic::{TopicTraffic, Traffic};

@@ -11,6 +11,8 @@ pub(super) struct ProcessState {
     pub(super) open_fds: Option<u64>,
     pub(super) max_fds: Option<u64>,
     pub(super) start_seconds: Option<f64>,
+    /// Minor ones, which found their page in memory, and major ones, which waited for the disk.
+    pub(super) page_faults: Option<(u64, u64)>,
 }
 
 /// Reads them now. Opens a few small files that are no files of a disk.
@@ -47,6 +49,7 @@ fn parse_stat(stat: &str, boot: &str, ticks_per_second: u64, page_bytes: u64) ->
         virtual_bytes: field(23),
         open_fds: None,
         max_fds: None,
+        page_faults: field(10).zip(field(12)),
         start_seconds: booted.zip(field(22)).map(|(booted, ticks)| f64::from(booted) + seconds(ticks)),
     }
 }
@@ -64,6 +67,7 @@ mod tests {
         assert_eq!(state.virtual_bytes, Some(8192));
         assert_eq!(state.resident_bytes, Some(3 * 4096));
         assert_eq!(state.start_seconds, Some(1_700_000_010.0));
+        assert_eq!(state.page_faults, Some((1, 3)));
     }
 
     #[test]

@@ -1,129 +1,153 @@
-//! Handles of one API: requests by version and listener, errors, and time by stage.
+//! Handles of requests: how many of each API, version and listener; errors and times of each API.
 //!
-//! Above: `request` (one per API, made with the router) and `net`. Below: the recorder. Only what occurs is registered.
+//! Above: `request` (one group an API and one a listener, made with the router) and `net`. Below: the recorder. Only what
+//! occurs is registered: a handle is made when it is first needed and found by its place ever after.
 
-use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use metrics::{Counter, Histogram};
-use parking_lot::RwLock;
+use mainstem_protocol::error::ErrorCode;
+use metrics::Counter;
 
+use super::histogram::SecondsHistogram;
 use super::recorder::Registry;
 
 /// Part of a request's time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Stage {
-    /// From its last byte until a handler begins.
+    /// From its last byte until its turn on the connection.
     Queue,
-    /// The first stage of the handler, which waits for nobody.
+    /// Decoding, and the first stage of the handler, which waits for nobody.
     Local,
     /// Waiting for replicas, disks, bytes or a deadline.
     Remote,
-    /// Held back by a quota.
-    Throttle,
     /// Waiting for earlier answers, and writing.
     Response,
 }
 
 impl Stage {
-    const ALL: [Self; 5] = [Self::Queue, Self::Local, Self::Remote, Self::Throttle, Self::Response];
+    const ALL: [Self; 4] = [Self::Queue, Self::Local, Self::Remote, Self::Response];
 
     const fn name(self) -> &'static str {
         match self {
             Self::Queue => "queue",
             Self::Local => "local",
             Self::Remote => "remote",
-            Self::Throttle => "throttle",
             Self::Response => "response",
         }
     }
 }
 
 /// APIs whose time is also measured by stage: those that operators debug.
-const STAGED: &[&str] = &["Produce", "Fetch", "FetchFollower", "Metadata"];
+const STAGED: &[&str] = &["Produce", "Fetch", "Metadata"];
 
-/// Handles of one API. Cloning shares them.
-#[derive(Clone)]
-pub struct ApiMetrics(Arc<Inner>);
+/// Places for error codes, from -1 on. Kafka's last one is 133.
+const ERROR_PLACES: usize = 192;
 
-struct Inner {
+/// Handles of one API.
+pub struct ApiMetrics {
     registry: Registry,
     name: &'static str,
-    versions: usize,
-    /// By listener, then version. Written once for each pair, read for each request.
-    requests: RwLock<BTreeMap<String, Box<[OnceLock<Counter>]>>>,
-    errors: RwLock<BTreeMap<&'static str, Counter>>,
-    seconds: OnceLock<Histogram>,
-    stages: [OnceLock<Histogram>; Stage::ALL.len()],
+    is_staged: bool,
+    errors: OnceLock<Box<[OnceLock<Counter>]>>,
+    seconds: OnceLock<SecondsHistogram>,
+    stages: [OnceLock<SecondsHistogram>; Stage::ALL.len()],
 }
 
 impl ApiMetrics {
-    pub(super) fn new(registry: Registry, name: &'static str, versions: usize) -> Self {
-        Self(Arc::new(Inner {
+    pub(super) fn new(registry: Registry, name: &'static str) -> Self {
+        Self {
             registry,
             name,
-            versions,
-            requests: RwLock::default(),
-            errors: RwLock::default(),
+            is_staged: STAGED.contains(&name),
+            errors: OnceLock::new(),
             seconds: OnceLock::new(),
             stages: Default::default(),
-        }))
+        }
     }
 
-    /// Counts a request of this version that came in on this listener.
-    pub fn observe_version(&self, listener: &str, version: i16) {
-        let Ok(version) = usize::try_from(version) else { return };
+    /// Counts an error code in an answer; 0 is none.
+    pub fn observe_error(&self, code: i16) {
+        if code == ErrorCode::None.code() {
+            return;
+        }
+        let Ok(place) = usize::try_from(i32::from(code) + 1) else { return };
+        let places = self.errors.get_or_init(|| places(ERROR_PLACES));
+        let Some(counter) = places.get(place) else { return };
         let register = || {
-            let labels = [
-                ("api", self.0.name.to_owned()),
-                ("version", version.to_string()),
-                ("listener", listener.to_owned()),
-            ];
-            self.0.registry.counter("mainstem_requests_total", &labels)
+            let error = ErrorCode::from_code(code).map_or("UNKNOWN", ErrorCode::name);
+            let labels = [("api", self.name.to_owned()), ("error", error.to_owned())];
+            self.registry.counter("mainstem_request_errors_total", &labels)
         };
-        let count = |counters: &[OnceLock<Counter>]| {
-            if let Some(counter) = counters.get(version) {
-                counter.get_or_init(register).increment(1);
-            }
-        };
-        if let Some(counters) = self.0.requests.read().get(listener) {
-            return count(counters);
-        }
-        let mut requests = self.0.requests.write();
-        let fresh = || std::iter::repeat_with(OnceLock::new).take(self.0.versions).collect();
-        count(requests.entry(listener.to_owned()).or_insert_with(fresh));
-    }
-
-    /// Counts `count` error codes of this name in an answer.
-    pub fn observe_errors(&self, error: &'static str, count: u64) {
-        if let Some(counter) = self.0.errors.read().get(error) {
-            return counter.increment(count);
-        }
-        let labels = [("api", self.0.name.to_owned()), ("error", error.to_owned())];
-        let register = || self.0.registry.counter("mainstem_request_errors_total", &labels);
-        self.0.errors.write().entry(error).or_insert_with(register).increment(count);
+        counter.get_or_init(register).increment(1);
     }
 
     /// Records the whole time of a request.
     pub fn observe_seconds(&self, time: Duration) {
         let register =
-            || self.0.registry.histogram("mainstem_request_seconds", &[("api", self.0.name.to_owned())]);
-        self.0.seconds.get_or_init(register).record(time.as_secs_f64());
+            || self.registry.histogram("mainstem_request_seconds", &[("api", self.name.to_owned())]);
+        self.seconds.get_or_init(register).record(time);
     }
 
     /// Records the time of one stage; nothing for an API whose stages are not measured.
     pub fn observe_stage(&self, stage: Stage, time: Duration) {
-        if !STAGED.contains(&self.0.name) {
+        if !self.is_staged {
             return;
         }
         let place = Stage::ALL.iter().position(|other| *other == stage);
-        if let Some(handle) = place.and_then(|place| self.0.stages.get(place)) {
-            let labels = [("api", self.0.name.to_owned()), ("stage", stage.name().to_owned())];
-            let register = || self.0.registry.histogram("mainstem_request_stage_seconds", &labels);
-            handle.get_or_init(register).record(time.as_secs_f64());
+        if let Some(handle) = place.and_then(|place| self.stages.get(place)) {
+            let labels = [("api", self.name.to_owned()), ("stage", stage.name().to_owned())];
+            let register = || self.registry.histogram("mainstem_request_stage_seconds", &labels);
+            handle.get_or_init(register).record(time);
         }
     }
+}
+
+/// Counters of the requests that came in on one listener.
+pub struct ListenerRequests {
+    registry: Registry,
+    listener: Arc<str>,
+    apis: Vec<CountedApi>,
+}
+
+/// Name of an API, and a counter for each of its versions from 0.
+struct CountedApi {
+    name: &'static str,
+    versions: Box<[OnceLock<Counter>]>,
+}
+
+impl ListenerRequests {
+    /// `apis` are names and numbers of versions from 0; their places are what [`ListenerRequests::count`] takes.
+    pub(super) fn new(
+        registry: Registry,
+        listener: Arc<str>,
+        apis: impl IntoIterator<Item = (&'static str, usize)>,
+    ) -> Self {
+        let apis = apis.into_iter().map(|(name, versions)| CountedApi { name, versions: places(versions) });
+        Self { registry, listener, apis: apis.collect() }
+    }
+
+    /// Counts a request of the API at this place; nothing for a version that it does not have.
+    pub fn count(&self, api: usize, version: i16) {
+        let Some(api) = self.apis.get(api) else { return };
+        let Some(counter) = usize::try_from(version).ok().and_then(|version| api.versions.get(version))
+        else {
+            return;
+        };
+        let register = || {
+            let labels = [
+                ("api", api.name.to_owned()),
+                ("version", version.to_string()),
+                ("listener", self.listener.to_string()),
+            ];
+            self.registry.counter("mainstem_requests_total", &labels)
+        };
+        counter.get_or_init(register).increment(1);
+    }
+}
+
+fn places(count: usize) -> Box<[OnceLock<Counter>]> {
+    std::iter::repeat_with(OnceLock::new).take(count).collect()
 }
 
 #[cfg(test)]
@@ -136,13 +160,14 @@ mod tests {
     fn only_what_occurred_has_a_series() {
         let build = BuildInfo { version: "", revision: "", rustc: "" };
         let telemetry = Telemetry::new(build, BrokerConfig::default().metrics);
-        let produce = telemetry.api("Produce", 14);
-        let topics = telemetry.api("CreateTopics", 8);
-        produce.observe_version("PLAINTEXT", 13);
-        produce.observe_version("PLAINTEXT", 13);
-        produce.observe_version("PLAINTEXT", 99); // beyond what is served: no series for it
-        produce.observe_version("PLAINTEXT", -1);
-        produce.observe_errors("NOT_LEADER_OR_FOLLOWER", 3);
+        let requests = telemetry.requests("PLAINTEXT".into(), [("Produce", 14), ("CreateTopics", 8)]);
+        let (produce, topics) = (telemetry.api("Produce"), telemetry.api("CreateTopics"));
+        for (api, version) in [(0, 13), (0, 13), (0, 99), (0, -1), (2, 0)] {
+            requests.count(api, version); // the last three do not exist: no series for them
+        }
+        for code in [6, 6, 0, 6, -1, i16::MAX, i16::MIN] {
+            produce.observe_error(code);
+        }
         produce.observe_seconds(Duration::from_millis(3));
         produce.observe_stage(Stage::Remote, Duration::from_millis(2));
         topics.observe_stage(Stage::Remote, Duration::from_millis(2));
@@ -152,11 +177,12 @@ mod tests {
         for line in [
             "mainstem_requests_total{api=\"Produce\",version=\"13\",listener=\"PLAINTEXT\"} 2",
             "mainstem_request_errors_total{api=\"Produce\",error=\"NOT_LEADER_OR_FOLLOWER\"} 3",
+            "mainstem_request_errors_total{api=\"Produce\",error=\"UNKNOWN_SERVER_ERROR\"} 1",
             "mainstem_request_seconds_count{api=\"Produce\"} 1",
             "mainstem_request_stage_seconds_count{api=\"Produce\",stage=\"remote\"} 1",
         ] {
             assert!(lines.contains(&line), "{text}\nlacks {line}");
         }
-        assert_eq!(lines.len(), 6, "{lines:?}"); // the four above and the sums of the two histograms
+        assert_eq!(lines.len(), 7, "{lines:?}"); // the five above and the sums of the two histograms
     }
 }

@@ -5,26 +5,30 @@
 
 use std::fmt::{Display, Write as _};
 
+use super::group_text;
 use super::process::ProcessState;
 use super::state::{PartitionState, StateSnapshot, TopicState};
-use super::table::{Source, family};
+use super::table::{Family, Source, family};
 use crate::config::MetricsLevel;
 
-/// Appends everything that comes from state; at most `budget` series of topics, partitions and clients.
+/// Appends everything that comes from state; at most `budget` series of topics, partitions and clients. `dropped` counts those
+/// that were left out at each scrape so far; the sum with those of this one is given back.
 pub(super) fn write_state(
     out: &mut String,
     state: &StateSnapshot,
     process: &ProcessState,
     level: MetricsLevel,
     budget: usize,
-) {
-    let mut writer = Writer { out, budget, dropped: 0 };
+    dropped: u64,
+) -> u64 {
+    let mut writer = Writer { out, budget, dropped };
     write_broker(&mut writer, state);
     write_process(&mut writer, process);
     if level != MetricsLevel::Broker {
         write_topics(&mut writer, &state.topics);
         write_logs(&mut writer, &state.topics, level);
     }
+    group_text::write(&mut writer, &state.groups);
     writer.family("mainstem_connections_software", |writer| {
         for (name, version, count) in &state.software {
             writer.sample("mainstem_connections_software", &[("name", name), ("version", version)], count);
@@ -32,6 +36,7 @@ pub(super) fn write_state(
     });
     let dropped = writer.dropped;
     writer.one("mainstem_metrics_series_dropped_total", Some(dropped));
+    dropped
 }
 
 fn write_broker(writer: &mut Writer<'_>, state: &StateSnapshot) {
@@ -50,6 +55,13 @@ fn write_broker(writer: &mut Writer<'_>, state: &StateSnapshot) {
     writer.one("mainstem_partitions_under_replicated", Some(broker.under_replicated));
     writer.one("mainstem_partitions_under_min_isr", Some(broker.under_min_isr));
     writer.one("mainstem_partitions_at_min_isr", Some(broker.at_min_isr));
+    writer.one("mainstem_quorum_epoch", broker.quorum.map(|quorum| quorum.epoch));
+    writer.one("mainstem_quorum_high_watermark", broker.quorum.map(|quorum| quorum.high_watermark));
+    writer.one("mainstem_request_memory_bytes", Some(broker.request_memory_bytes));
+    writer.one("mainstem_worker_busy_seconds_total", Some(broker.workers_busy.as_secs_f64()));
+    let files = &broker.segment_files;
+    write_segment_files(writer, "mainstem_segment_files_open", files.descriptors, files.maps);
+    write_segment_files(writer, "mainstem_segment_files_limit", files.descriptors_max, files.maps_max);
     writer.family("mainstem_dir_bytes", |writer| {
         for directory in &state.directories {
             for (kind, bytes) in [("total", directory.bytes_total), ("free", directory.bytes_free)] {
@@ -63,11 +75,30 @@ fn write_broker(writer: &mut Writer<'_>, state: &StateSnapshot) {
             writer.sample("mainstem_dir_offline", &[("dir", &directory.path)], offline);
         }
     });
+    writer.family("mainstem_dir_writes_refused", |writer| {
+        for directory in &state.directories {
+            let refused = u8::from(directory.is_short_of_space);
+            writer.sample("mainstem_dir_writes_refused", &[("dir", &directory.path)], refused);
+        }
+    });
+    writer.family("mainstem_log_flush_waiters", |writer| {
+        for directory in &state.directories {
+            let waiters = directory.flush_waiters;
+            writer.sample("mainstem_log_flush_waiters", &[("dir", &directory.path)], waiters);
+        }
+    });
     writer.family("mainstem_recovery_logs_remaining", |writer| {
         for directory in &state.directories {
             let remaining = directory.logs_to_recover;
             writer.sample("mainstem_recovery_logs_remaining", &[("dir", &directory.path)], remaining);
         }
+    });
+}
+
+fn write_segment_files(writer: &mut Writer<'_>, name: &'static str, descriptors: u64, maps: u64) {
+    writer.family(name, |writer| {
+        writer.sample(name, &[("kind", "descriptor")], descriptors);
+        writer.sample(name, &[("kind", "map")], maps);
     });
 }
 
@@ -78,6 +109,12 @@ fn write_process(writer: &mut Writer<'_>, process: &ProcessState) {
     writer.one("process_open_fds", process.open_fds);
     writer.one("process_max_fds", process.max_fds);
     writer.one("process_start_time_seconds", process.start_seconds);
+    if let Some((minor, major)) = process.page_faults {
+        writer.family("mainstem_page_faults_total", |writer| {
+            writer.sample("mainstem_page_faults_total", &[("kind", "minor")], minor);
+            writer.sample("mainstem_page_faults_total", &[("kind", "major")], major);
+        });
+    }
 }
 
 fn write_topics(writer: &mut Writer<'_>, topics: &[TopicState]) {
@@ -145,7 +182,7 @@ fn signed(number: u64) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)
 }
 
-struct Writer<'a> {
+pub(super) struct Writer<'a> {
     out: &'a mut String,
     /// Series with labels that may still be written.
     budget: usize,
@@ -154,7 +191,7 @@ struct Writer<'a> {
 
 impl Writer<'_> {
     /// Help and type of a family, then its samples; nothing at all for a family without samples.
-    fn family(&mut self, name: &'static str, samples: impl FnOnce(&mut Self)) {
+    pub(super) fn family(&mut self, name: &'static str, samples: impl FnOnce(&mut Self)) {
         let known = family(name);
         debug_assert!(
             known.is_some_and(|family| family.source == Source::State),
@@ -162,8 +199,7 @@ impl Writer<'_> {
         );
         let before = self.out.len();
         if let Some(family) = known {
-            let _ =
-                writeln!(self.out, "# HELP {name} {}\n# TYPE {name} {}", family.help, family.kind.as_str());
+            write_head(self.out, family);
         }
         let empty = self.out.len();
         samples(self);
@@ -181,21 +217,42 @@ impl Writer<'_> {
         }
     }
 
-    fn sample(&mut self, name: &str, labels: &[(&str, &str)], value: impl Display) {
+    pub(super) fn sample(&mut self, name: &str, labels: &[(&str, &str)], value: impl Display) {
         let Some(left) = self.budget.checked_sub(1) else {
             self.dropped += 1;
             return;
         };
         self.budget = left;
         self.out.push_str(name);
-        for (at, (label, text)) in labels.iter().enumerate() {
-            self.out.push(if at == 0 { '{' } else { ',' });
-            self.out.push_str(label);
-            self.out.push_str("=\"");
-            escape(self.out, text);
-            self.out.push('"');
-        }
+        self.out.push('{');
+        write_labels(self.out, labels);
         let _ = writeln!(self.out, "}} {value}");
+    }
+}
+
+/// Help and type of a family.
+pub(super) fn write_head(out: &mut String, family: &Family) {
+    let Family { name, help, kind, .. } = family;
+    let _ = writeln!(out, "# HELP {name} {help}\n# TYPE {name} {}", kind.as_str());
+}
+
+/// Labels as they stand between the brackets of a sample.
+pub(super) fn labels(labels: &[(&'static str, String)]) -> String {
+    let mut out = String::new();
+    let labels: Vec<(&str, &str)> = labels.iter().map(|(label, text)| (*label, text.as_str())).collect();
+    write_labels(&mut out, &labels);
+    out
+}
+
+fn write_labels(out: &mut String, labels: &[(&str, &str)]) {
+    for (at, (label, text)) in labels.iter().enumerate() {
+        if at != 0 {
+            out.push(',');
+        }
+        out.push_str(label);
+        out.push_str("=\"");
+        escape(out, text);
+        out.push('"');
     }
 }
 
@@ -214,7 +271,7 @@ fn escape(out: &mut String, text: &str) {
 #[cfg(test)]
 mod tests {
     use super::super::traffic::Traffic;
-    use super::super::{BrokerState, ClusterState, DirectoryState};
+    use super::super::{BrokerState, ClusterState, DirectoryState, GroupsState};
     use super::*;
 
     fn state() -> StateSnapshot {
@@ -239,13 +296,14 @@ mod tests {
                 partitions: vec![partition(0), partition(1)],
             }],
             directories: vec![DirectoryState { path: "/a\"b\\c\nd".to_owned(), ..DirectoryState::default() }],
+            groups: GroupsState { counts: vec![("classic", "Stable", 3)], ..GroupsState::default() },
             software: vec![("librdkafka".to_owned(), "2.16".to_owned(), 4)],
         }
     }
 
     fn written(level: MetricsLevel, budget: usize) -> String {
         let mut out = String::new();
-        write_state(&mut out, &state(), &ProcessState::default(), level, budget);
+        write_state(&mut out, &state(), &ProcessState::default(), level, budget, 0);
         out
     }
 
@@ -258,6 +316,7 @@ mod tests {
         let broker = written(MetricsLevel::Broker, 1000);
         check(&broker, "mainstem_broker_state 3", true);
         assert!(!broker.contains("orders"));
+        check(&broker, "mainstem_groups{type=\"classic\",state=\"Stable\"} 3", true);
         let topic = written(MetricsLevel::Topic, 1000);
         check(&topic, "mainstem_topic_bytes_total{topic=\"orders\",direction=\"in\"} 7", true);
         check(&topic, "mainstem_log_bytes{topic=\"orders\"} 200", true);
@@ -281,6 +340,10 @@ mod tests {
         assert_eq!(cut.lines().filter(|line| line.contains('{')).count(), 5);
         check(&cut, &format!("mainstem_metrics_series_dropped_total {}", labelled - 5), true);
         check(&cut, "mainstem_broker_state 3", true);
+        let mut again = String::new();
+        let process = ProcessState::default();
+        let dropped = write_state(&mut again, &state(), &process, MetricsLevel::Partition, labelled - 1, 7);
+        assert_eq!(dropped, 8, "a counter only rises");
     }
 
     #[test]

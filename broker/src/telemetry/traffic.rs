@@ -46,6 +46,11 @@ impl TopicTraffic {
         self.produce_errors.fetch_add(1, Ordering::Relaxed);
     }
 
+    /// A batch was appended, and its producer was answered with an error all the same: it was not committed in time.
+    pub fn produce_failed(&self) {
+        self.produce_errors.fetch_add(1, Ordering::Relaxed);
+    }
+
     /// Bytes were handed to a consumer.
     pub fn fetched(&self, bytes: u64) {
         self.bytes_out.fetch_add(bytes, Ordering::Relaxed);

@@ -7,42 +7,30 @@ use super::key::{Key, boolean, int, long, short};
 use super::reasons;
 
 pub(super) const KEYS: &[Key] = &[
-    int("offset.metadata.max.bytes", "4096")
-        .no_effect(reasons::GROUPS)
-        .doc("Longest note that may be committed with an offset."),
+    int("offset.metadata.max.bytes", "4096").doc("Longest note that may be committed with an offset."),
     int("offsets.commit.timeout.ms", "5000")
         .check(AtLeast(1))
-        .no_effect(reasons::GROUPS)
         .doc("How long a commit waits to be replicated."),
     int("offsets.load.buffer.size", "5242880")
         .check(AtLeast(1))
-        .no_effect(reasons::GROUPS)
         .doc("Bytes read at once when offsets are loaded."),
     long("offsets.retention.check.interval.ms", "600000")
         .check(AtLeast(1))
-        .no_effect(reasons::GROUPS)
         .doc("How often expired offsets are looked for."),
     int("offsets.retention.minutes", "10080")
         .check(AtLeast(1))
-        .no_effect(reasons::GROUPS)
         .doc("How long the offsets of an empty group are kept."),
-    int("offsets.topic.compression.codec", "0")
-        .no_effect(reasons::GROUPS)
-        .doc("Codec of `__consumer_offsets`."),
-    int("offsets.topic.num.partitions", "50")
-        .check(AtLeast(1))
-        .no_effect(reasons::GROUPS)
-        .doc("Partitions of `__consumer_offsets`."),
+    int("offsets.topic.compression.codec", "0").check(Between(0, 4)).doc("Codec of `__consumer_offsets`."),
+    int("offsets.topic.num.partitions", "50").check(AtLeast(1)).doc("Partitions of `__consumer_offsets`."),
     short("offsets.topic.replication.factor", "-1")
         .check(Replicas)
-        .no_effect(reasons::GROUPS)
         .doc("Replicas of `__consumer_offsets`; -1 = min(3, brokers)."),
     int("offsets.topic.segment.bytes", "104857600")
         .check(AtLeast(1))
-        .no_effect(reasons::GROUPS)
         .doc("Segment size of `__consumer_offsets`."),
     int("transaction.max.timeout.ms", "900000")
         .check(AtLeast(1))
+        .no_effect(reasons::TRANSACTIONS)
         .doc("Longest transaction timeout that a producer may ask for."),
     int("transaction.abort.timed.out.transaction.cleanup.interval.ms", "10000")
         .check(AtLeast(1))

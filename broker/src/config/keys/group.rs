@@ -8,21 +8,13 @@ use super::reasons;
 
 pub(super) const KEYS: &[Key] = &[
     int("group.initial.rebalance.delay.ms", "3000")
-        .no_effect(reasons::GROUPS)
         .doc("How long a new classic group waits for more members before its first assignment."),
-    int("group.max.session.timeout.ms", "1800000")
-        .no_effect(reasons::GROUPS)
-        .doc("Longest session timeout of a classic member."),
-    int("group.min.session.timeout.ms", "6000")
-        .no_effect(reasons::GROUPS)
-        .doc("Shortest session timeout of a classic member."),
-    int("group.max.size", "2147483647")
-        .check(AtLeast(1))
-        .no_effect(reasons::GROUPS)
-        .doc("Members of a classic group."),
+    int("group.max.session.timeout.ms", "1800000").doc("Longest session timeout of a classic member."),
+    int("group.min.session.timeout.ms", "6000").doc("Shortest session timeout of a classic member."),
+    int("group.max.size", "2147483647").check(AtLeast(1)).doc("Members of a classic group."),
     int("group.coordinator.append.linger.ms", "-1")
         .check(AtLeast(-1))
-        .no_effect(reasons::GROUPS)
+        .no_effect(reasons::LINGER)
         .doc("How long the coordinator gathers records before it writes; -1 adapts."),
     int("group.coordinator.background.threads", "2")
         .check(AtLeast(1))
@@ -30,61 +22,49 @@ pub(super) const KEYS: &[Key] = &[
         .doc("Threads of the coordinator's background work."),
     int("group.coordinator.cached.buffer.max.bytes", "1048588")
         .check(AtLeast(524_288))
-        .no_effect(reasons::GROUPS)
+        .no_effect(reasons::BUFFERS)
         .cluster_wide()
         .doc("Largest buffer that the coordinator keeps for its next write."),
     list("group.coordinator.rebalance.protocols", "classic,consumer,streams")
         .check(EachOf(&["classic", "consumer", "streams", "share"]))
-        .no_effect(reasons::GROUPS)
+        .no_effect(reasons::PROTOCOLS)
         .doc("Group protocols that are served."),
     int("group.coordinator.threads", "4")
         .check(AtLeast(1))
         .no_effect(reasons::THREADS)
         .doc("Threads of the coordinator."),
     int("group.consumer.assignment.interval.ms", "1000")
-        .no_effect(reasons::GROUPS)
+        .check(AtLeast(0))
         .cluster_wide()
         .doc("Shortest time between two assignments of a consumer group."),
     list("group.consumer.assignors", "uniform,range")
-        .no_effect(reasons::GROUPS)
+        .check(EachOf(&["uniform", "range"]))
         .doc("Assignors of consumer groups; the first is the default."),
     int("group.consumer.heartbeat.interval.ms", "5000")
         .check(AtLeast(1))
-        .no_effect(reasons::GROUPS)
         .doc("Time between heartbeats of a member."),
     int("group.consumer.max.assignment.interval.ms", "15000")
-        .no_effect(reasons::GROUPS)
         .doc("Upper bound of the assignment interval that a group may set."),
     int("group.consumer.min.assignment.interval.ms", "0")
-        .no_effect(reasons::GROUPS)
         .doc("Lower bound of the assignment interval that a group may set."),
     int("group.consumer.max.heartbeat.interval.ms", "15000")
         .check(AtLeast(1))
-        .no_effect(reasons::GROUPS)
         .doc("Upper bound of the heartbeat interval that a group may set."),
     int("group.consumer.min.heartbeat.interval.ms", "5000")
         .check(AtLeast(1))
-        .no_effect(reasons::GROUPS)
         .doc("Lower bound of the heartbeat interval that a group may set."),
     int("group.consumer.max.session.timeout.ms", "60000")
         .check(AtLeast(1))
-        .no_effect(reasons::GROUPS)
         .doc("Upper bound of the session timeout that a group may set."),
     int("group.consumer.min.session.timeout.ms", "45000")
         .check(AtLeast(1))
-        .no_effect(reasons::GROUPS)
         .doc("Lower bound of the session timeout that a group may set."),
-    int("group.consumer.max.size", "2147483647")
-        .check(AtLeast(1))
-        .no_effect(reasons::GROUPS)
-        .doc("Members of a consumer group."),
+    int("group.consumer.max.size", "2147483647").check(AtLeast(1)).doc("Members of a consumer group."),
     string("group.consumer.migration.policy", "bidirectional")
         .check(OneOf(&["disabled", "upgrade", "downgrade", "bidirectional"]))
-        .no_effect(reasons::GROUPS)
         .doc("Whether groups may change between the classic and the consumer protocol."),
     int("group.consumer.session.timeout.ms", "45000")
         .check(AtLeast(1))
-        .no_effect(reasons::GROUPS)
         .doc("A member silent for so long is removed."),
     int("group.streams.assignment.interval.ms", "1000")
         .no_effect(reasons::STREAMS)

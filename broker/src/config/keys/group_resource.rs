@@ -9,15 +9,12 @@ use super::reasons;
 pub(super) const KEYS: &[Key] = &[
     int("consumer.assignment.interval.ms", "1000")
         .check(AtLeast(0))
-        .no_effect(reasons::GROUPS)
         .doc("Shortest time between two assignments of a consumer group."),
     int("consumer.heartbeat.interval.ms", "5000")
         .check(AtLeast(1))
-        .no_effect(reasons::GROUPS)
         .doc("Time between heartbeats of a member."),
     int("consumer.session.timeout.ms", "45000")
         .check(AtLeast(1))
-        .no_effect(reasons::GROUPS)
         .doc("A member silent for so long is removed."),
     int("share.assignment.interval.ms", "1000")
         .check(AtLeast(0))

@@ -41,6 +41,21 @@ impl ValueType {
         }
     }
 
+    /// The name of this type for people.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Boolean => "boolean",
+            Self::String => "string",
+            Self::Int => "int",
+            Self::Short => "short",
+            Self::Long => "long",
+            Self::Double => "double",
+            Self::List => "list",
+            Self::Class => "class",
+            Self::Password => "password",
+        }
+    }
+
     /// The name of this type in Kafka's messages.
     pub const fn name(self) -> &'static str {
         match self {
@@ -100,6 +115,8 @@ pub enum Scope {
     Static,
     /// For all brokers together, or for one.
     ClusterWide,
+    /// For all brokers together only: brokers that differ would decide differently.
+    AllBrokers,
     /// For one broker only.
     PerBroker,
 }
@@ -163,6 +180,11 @@ impl Key {
 
     pub(super) const fn cluster_wide(mut self) -> Self {
         self.scope = Scope::ClusterWide;
+        self
+    }
+
+    pub(super) const fn all_brokers(mut self) -> Self {
+        self.scope = Scope::AllBrokers;
         self
     }
 

@@ -21,7 +21,7 @@ pub(super) const KEYS: &[Key] = &[
         .doc("Folders that take no new partitions."),
     int("num.recovery.threads.per.data.dir", "2")
         .check(AtLeast(1))
-        .doc("Threads that recover logs at the start, for each folder."),
+        .doc("Threads that open and recover logs, for each folder: at the start, and when many are created at once."),
     Key::unset(Int, "num.replica.alter.log.dirs.threads")
         .no_effect(reasons::ONE_DIR)
         .doc("Threads that move replicas between folders."),
@@ -36,9 +36,10 @@ pub(super) const KEYS: &[Key] = &[
     int("log.roll.hours", "168").check(AtLeast(1)).doc("The same in hours."),
     Key::unset(Long, "log.roll.jitter.ms")
         .check(AtLeast(0))
+        .no_effect(reasons::JITTER)
         .cluster_wide()
         .doc("Most that is taken off the roll time at random; before `log.roll.jitter.hours`."),
-    int("log.roll.jitter.hours", "0").check(AtLeast(0)).doc("The same in hours."),
+    int("log.roll.jitter.hours", "0").check(AtLeast(0)).no_effect(reasons::JITTER).doc("The same in hours."),
     int("log.index.size.max.bytes", "10485760")
         .check(AtLeast(4))
         .cluster_wide()
@@ -80,6 +81,7 @@ pub(super) const KEYS: &[Key] = &[
         .doc("Stands in for `log.flush.interval.ms` where that is not set."),
     int("log.flush.offset.checkpoint.interval.ms", "60000")
         .check(AtLeast(0))
+        .no_effect(reasons::CHECKPOINTS)
         .doc("How often recovery points are written."),
     int("log.flush.start.offset.checkpoint.interval.ms", "60000")
         .check(AtLeast(0))
@@ -120,32 +122,21 @@ pub(super) const KEYS: &[Key] = &[
         .no_effect(reasons::RECOMPRESS)
         .cluster_wide()
         .doc("Level of Zstandard."),
-    boolean("log.cleaner.enable", "true").no_effect(reasons::COMPACT).doc("Whether logs are compacted."),
-    int("log.cleaner.threads", "1")
-        .check(AtLeast(0))
-        .no_effect(reasons::COMPACT)
-        .cluster_wide()
-        .doc("Threads that compact."),
+    boolean("log.cleaner.enable", "true").doc("Whether logs are compacted."),
+    int("log.cleaner.threads", "1").check(AtLeast(0)).cluster_wide().doc("Threads that compact."),
     long("log.cleaner.backoff.ms", "15000")
         .check(AtLeast(0))
-        .no_effect(reasons::COMPACT)
         .cluster_wide()
         .doc("Pause of the compaction when nothing is to be done."),
     long("log.cleaner.dedupe.buffer.size", "134217728")
-        .no_effect(reasons::COMPACT)
         .cluster_wide()
         .doc("Memory of the key maps of all compactions."),
     int("log.cleaner.io.buffer.size", "524288")
         .check(AtLeast(0))
-        .no_effect(reasons::COMPACT)
         .cluster_wide()
         .doc("Buffers of all compactions."),
-    double("log.cleaner.io.buffer.load.factor", "0.9")
-        .no_effect(reasons::COMPACT)
-        .cluster_wide()
-        .doc("How full a key map may get."),
+    double("log.cleaner.io.buffer.load.factor", "0.9").cluster_wide().doc("How full a key map may get."),
     double("log.cleaner.io.max.bytes.per.second", "1.7976931348623157E308")
-        .no_effect(reasons::COMPACT)
         .cluster_wide()
         .doc("Bytes a second that compaction reads and writes."),
     long("log.cleaner.delete.retention.ms", "86400000")
@@ -154,17 +145,14 @@ pub(super) const KEYS: &[Key] = &[
         .doc("How long tombstones stay after compaction."),
     double("log.cleaner.min.cleanable.ratio", "0.5")
         .check(Within(0.0, 1.0))
-        .no_effect(reasons::COMPACT)
         .cluster_wide()
         .doc("Part of a log that must be uncompacted before it is compacted."),
     long("log.cleaner.min.compaction.lag.ms", "0")
         .check(AtLeast(0))
-        .no_effect(reasons::COMPACT)
         .cluster_wide()
         .doc("How long a record stays uncompacted at least."),
     long("log.cleaner.max.compaction.lag.ms", "9223372036854775807")
         .check(AtLeast(1))
-        .no_effect(reasons::COMPACT)
         .cluster_wide()
         .doc("How long a record stays uncompacted at most."),
     int("producer.id.expiration.ms", "86400000")

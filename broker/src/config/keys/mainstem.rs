@@ -10,6 +10,10 @@ pub(super) const KEYS: &[Key] = &[
         "When `acks=all` is answered: with the records on disk on every in-sync replica, or \
              in their page caches.",
     ),
+    int("mainstem.batch.decompressed.max.bytes", "268435456").check(AtLeast(1_048_576)).doc(
+        "Bytes that one batch of a producer may become when it is decompressed; a batch that becomes \
+             more is refused.",
+    ),
     string("mainstem.advertise", "")
         .doc("Short form of `advertised.listeners`: `name=host:port` each, separated by commas."),
     string("mainstem.admin.listen", "127.0.0.1:9644")
@@ -20,7 +24,7 @@ pub(super) const KEYS: &[Key] = &[
         .doc("How finely metrics of traffic and logs are split."),
     string("mainstem.metrics.groups", "topic")
         .check(OneOf(&["off", "group", "topic", "partition"]))
-        .doc("How finely metrics of groups are split."),
+        .doc("How finely metrics of groups are split; off = nothing of single groups."),
     int("mainstem.metrics.series.max", "100000")
         .check(AtLeast(0))
         .doc("Series that one scrape may hold; the rest is left out and counted."),

@@ -37,10 +37,13 @@ pub(super) const KEYS: &[Key] = &[
     int("socket.listen.backlog.size", "50")
         .check(AtLeast(1))
         .doc("Connections that the operating system queues before they are accepted."),
-    int("socket.send.buffer.bytes", "102400")
-        .doc("Send buffer of a connection; -1 leaves it to the operating system."),
-    int("socket.receive.buffer.bytes", "102400")
-        .doc("Receive buffer of a connection; -1 leaves it to the operating system."),
+    // Any fixed size switches off the kernel's own sizing: with 100 KiB a read brings one large batch at most.
+    int("socket.send.buffer.bytes", "-1").doc(
+        "Send buffer of a connection; -1 leaves it to the operating system, which fits it to the traffic.",
+    ),
+    int("socket.receive.buffer.bytes", "-1").doc(
+        "Receive buffer of a connection; -1 leaves it to the operating system, which fits it to the traffic.",
+    ),
     int("socket.request.max.bytes", "104857600")
         .check(AtLeast(1))
         .doc("Longest request of any kind. Most kinds have smaller limits of their own."),
@@ -87,7 +90,8 @@ pub(super) const KEYS: &[Key] = &[
         .no_effect(reasons::THREADS)
         .cluster_wide()
         .doc("Threads that handle requests."),
-    int("request.timeout.ms", "30000").doc("How long a request to another node may take."),
+    int("request.timeout.ms", "30000")
+        .doc("How long the metadata log may take over a change before the client is told so."),
     int("fetch.max.bytes", "57671680")
         .check(AtLeast(1024))
         .doc("Most bytes one Fetch answers; clients may ask for less."),

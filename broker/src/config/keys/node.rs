@@ -24,8 +24,11 @@ pub(super) const KEYS: &[Key] = &[
         .no_effect(reasons::CLUSTER)
         .doc("How long a broker waits to be registered by the controller at its start."),
     int("broker.heartbeat.interval.ms", "2000")
+        .no_effect(reasons::CLUSTER)
         .doc("Time between two signs of life from a broker to the controller."),
-    int("broker.session.timeout.ms", "9000").doc("A broker silent for so long is fenced."),
+    int("broker.session.timeout.ms", "9000")
+        .no_effect(reasons::CLUSTER)
+        .doc("A broker silent for so long is fenced."),
     boolean("controlled.shutdown.enable", "true")
         .no_effect(reasons::SHUTDOWN)
         .doc("Whether a stopping broker hands its leaderships away first."),
@@ -46,7 +49,7 @@ pub(super) const KEYS: &[Key] = &[
         .doc("How long the leader of the quorum gathers records before it writes."),
     int("controller.quorum.election.timeout.ms", "1000")
         .check(AtLeast(0))
-        .doc("Without a vote for so long, a candidate starts over."),
+        .doc("Without a leader for so long, a controller asks for votes; less than 1500 counts as 1500."),
     int("controller.quorum.election.backoff.max.ms", "1000")
         .check(AtLeast(0))
         .no_effect(reasons::CLUSTER)
@@ -78,6 +81,7 @@ pub(super) const KEYS: &[Key] = &[
         .doc("Folder of the metadata log; the first of `log.dirs` if not set."),
     long("metadata.log.max.record.bytes.between.snapshots", "20971520")
         .check(AtLeast(1))
+        .no_effect(reasons::SNAPSHOTS)
         .doc("Bytes of metadata records after which a snapshot is written."),
     long("metadata.log.max.snapshot.interval.ms", "3600000")
         .check(AtLeast(0))
@@ -107,7 +111,7 @@ pub(super) const KEYS: &[Key] = &[
     boolean("auto.leader.rebalance.enable", "true")
         .no_effect(reasons::CLUSTER)
         .doc("Whether leadership is moved back to preferred replicas by itself."),
-    boolean("unclean.leader.election.enable", "false").cluster_wide().doc(
+    boolean("unclean.leader.election.enable", "false").no_effect(reasons::CLUSTER).cluster_wide().doc(
         "Whether a replica outside the in-sync set may lead when no other can, at the price \
              of acknowledged records.",
     ),

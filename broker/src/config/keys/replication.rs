@@ -8,8 +8,11 @@ use super::key::{Key, int, long};
 use super::reasons;
 
 pub(super) const KEYS: &[Key] = &[
-    long("replica.lag.time.max.ms", "30000").doc("A follower behind for longer leaves the in-sync replicas."),
+    long("replica.lag.time.max.ms", "30000")
+        .no_effect(reasons::CLUSTER)
+        .doc("A follower behind for longer leaves the in-sync replicas."),
     long("replica.high.watermark.checkpoint.interval.ms", "5000")
+        .no_effect(reasons::CHECKPOINTS)
         .doc("How often high watermarks are written."),
     int("replica.fetch.backoff.ms", "1000")
         .check(AtLeast(0))

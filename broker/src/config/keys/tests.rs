@@ -65,6 +65,8 @@ const OWN_DEFAULTS: &[(&str, &str)] = &[
     ("node.id", "has a default, so that a node starts without a file"),
     ("offsets.topic.replication.factor", "-1: min(3, brokers)"),
     ("process.roles", "has a default: one process serves both"),
+    ("socket.receive.buffer.bytes", "-1: a fixed size switches off the kernel's own sizing"),
+    ("socket.send.buffer.bytes", "-1: a fixed size switches off the kernel's own sizing"),
     ("share.coordinator.state.topic.replication.factor", "-1: min(3, brokers)"),
     ("transaction.state.log.replication.factor", "-1: min(3, brokers)"),
 ];

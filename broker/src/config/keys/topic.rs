@@ -122,7 +122,6 @@ pub(super) const KEYS: &[TopicKey] = &[
     topic(
         long("max.compaction.lag.ms", "9223372036854775807")
             .check(AtLeast(1))
-            .no_effect(reasons::COMPACT)
             .doc("How long a record stays uncompacted at most."),
         &[("log.cleaner.max.compaction.lag.ms", 1)],
     ),
@@ -151,14 +150,12 @@ pub(super) const KEYS: &[TopicKey] = &[
     topic(
         double("min.cleanable.dirty.ratio", "0.5")
             .check(Within(0.0, 1.0))
-            .no_effect(reasons::COMPACT)
             .doc("Part of the log that must be uncompacted before it is compacted."),
         &[("log.cleaner.min.cleanable.ratio", 1)],
     ),
     topic(
         long("min.compaction.lag.ms", "0")
             .check(AtLeast(0))
-            .no_effect(reasons::COMPACT)
             .doc("How long a record stays uncompacted at least."),
         &[("log.cleaner.min.compaction.lag.ms", 1)],
     ),
@@ -217,6 +214,7 @@ pub(super) const KEYS: &[TopicKey] = &[
     topic(
         long("segment.jitter.ms", "0")
             .check(AtLeast(0))
+            .no_effect(reasons::JITTER)
             .doc("Most that is taken off `segment.ms` at random."),
         &[("log.roll.jitter.ms", 1), ("log.roll.jitter.hours", HOUR)],
     ),
@@ -227,7 +225,7 @@ pub(super) const KEYS: &[TopicKey] = &[
         &[("log.roll.ms", 1), ("log.roll.hours", HOUR)],
     ),
     topic(
-        boolean("unclean.leader.election.enable", "false").doc(
+        boolean("unclean.leader.election.enable", "false").no_effect(reasons::CLUSTER).doc(
             "Whether a replica outside the in-sync set may lead when no other can, at the price \
              of acknowledged records.",
         ),

@@ -16,7 +16,7 @@ pub(super) const KEYS: &[Key] = &[
         .doc("Replicas of a topic that is created without a count; -1 = min(3, brokers)."),
     int("min.insync.replicas", "-1")
         .check(Replicas)
-        .cluster_wide()
+        .all_brokers()
         .doc("In-sync replicas without which `acks=all` is refused; -1 = min(2, replicas)."),
     boolean("auto.create.topics.enable", "true")
         .doc("Whether a Metadata request for an unknown topic creates it."),

@@ -6,11 +6,15 @@
 //!
 //! Pure; above: `decide`. Below: `leadership`.
 
-use super::{Surroundings, leadership::reconsider, refuse};
+use super::{
+    Surroundings,
+    leadership::{Standing, reconsider},
+    refuse,
+};
 use crate::{
     controller::{
         ApiError,
-        request::{BrokerWish, Done, RegisterBroker},
+        request::{BrokerWish, Done, OfflineReplicas, RegisterBroker},
     },
     metadata::{
         BrokerRegistration, ConfigResource, MetadataImage, MetadataRecord,
@@ -49,17 +53,15 @@ pub(super) fn register(
         }
     }
     let mut records = vec![registration(request).into()];
-    let can_lead = |id: BrokerId| {
-        if id == request.id {
-            request.ready
-        } else {
-            image.broker(id).is_some_and(|broker| broker.is_active())
-        }
+    let standing = |id: BrokerId| match (id == request.id, request.ready) {
+        (true, true) => Standing::Active,
+        (true, false) => Standing::Out,
+        (false, _) => Standing::of(image, id),
     };
     // A replica alone in the ISR that comes back at once stays in it; otherwise it has to catch up first.
     let gone = if request.ready && image.brokers.len() <= 1 { None } else { Some(request.id) };
     let fresh = request.ready.then_some(request.id);
-    records.extend(reconsidered(surroundings, image, request.id, gone, fresh, can_lead));
+    records.extend(reconsidered(surroundings, image, request.id, gone, fresh, standing));
     Ok((Done::default(), records))
 }
 
@@ -129,8 +131,10 @@ pub(super) fn change(
     }
     let mut records = vec![change.into()];
     let comes = wish == BrokerWish::Unfence;
-    let can_lead = |other: BrokerId| {
-        if other == id { comes } else { image.broker(other).is_some_and(|broker| broker.is_active()) }
+    let standing = |other: BrokerId| match (other == id, comes) {
+        (true, true) => Standing::Active,
+        (true, false) => Standing::Out,
+        (false, _) => Standing::of(image, other),
     };
     // Whoever is relieved leaves only where somebody else can lead: the last one leads until it is gone.
     let moves_only = wish == BrokerWish::Shutdown;
@@ -140,18 +144,38 @@ pub(super) fn change(
             if !partition.replicas.contains(&id) {
                 return None;
             }
-            let others = partition.in_sync_replicas.iter().any(|other| can_lead(*other));
+            let others = partition.in_sync_replicas.iter().any(|other| standing(*other) == Standing::Active);
             if moves_only && !others {
                 return None;
             }
             let gone = (!comes).then_some(id);
-            let mut change = reconsider(partition, gone, None, min, can_lead)?;
+            let mut change = reconsider(partition, gone, None, min, standing)?;
             (change.topic_id, change.partition_id) = (topic.id, index.get());
             Some(MetadataRecord::from(change))
         })
     });
     records.extend(changes);
     Ok((Done::default(), records))
+}
+
+/// Replicas of a broker are offline: they lead nothing and are in no ISR until the broker registers anew.
+pub(super) fn replicas_offline(
+    surroundings: &Surroundings,
+    image: &MetadataImage,
+    request: &OfflineReplicas,
+) -> Result<(Done, Vec<MetadataRecord>), ApiError> {
+    let id = request.broker;
+    check_epoch(image, id, request.broker_epoch)?;
+    let standing = |other: BrokerId| if other == id { Standing::Out } else { Standing::of(image, other) };
+    let changes = request.partitions.iter().filter_map(|(topic_id, index)| {
+        let topic = image.topics.by_id(*topic_id)?;
+        let partition = topic.partition(*index).filter(|partition| partition.replicas.contains(&id))?;
+        let min = min_in_sync(surroundings, image, topic);
+        let mut change = reconsider(partition, Some(id), None, min, standing)?;
+        (change.topic_id, change.partition_id) = (topic.id, index.get());
+        Some(MetadataRecord::from(change))
+    });
+    Ok((Done::default(), changes.collect()))
 }
 
 /// The changes of every partition that has a replica on `broker`.
@@ -161,14 +185,14 @@ fn reconsidered(
     broker: BrokerId,
     gone: Option<BrokerId>,
     fresh: Option<BrokerId>,
-    can_lead: impl Fn(BrokerId) -> bool,
+    standing: impl Fn(BrokerId) -> Standing,
 ) -> Vec<MetadataRecord> {
     let mut records = Vec::new();
     for topic in image.topics.iter() {
         let min = min_in_sync(surroundings, image, topic);
         let here = topic.indexed_partitions().filter(|(_, partition)| partition.replicas.contains(&broker));
         records.extend(here.filter_map(|(index, partition)| {
-            let mut change = reconsider(partition, gone, fresh, min, &can_lead)?;
+            let mut change = reconsider(partition, gone, fresh, min, &standing)?;
             (change.topic_id, change.partition_id) = (topic.id, index.get());
             Some(MetadataRecord::from(change))
         }));
@@ -183,7 +207,7 @@ fn min_in_sync(
 ) -> usize {
     let configs = image.configs.of(&ConfigResource::topic(Arc::clone(&topic.name)));
     let replicas = topic.partitions.first().map_or(1, |partition| partition.replicas.len());
-    surroundings.rules.min_in_sync_replicas(&configs, replicas)
+    surroundings.rules.min_in_sync_replicas(image, &configs, replicas)
 }
 
 /// The registration, if it is the current one.

@@ -47,7 +47,7 @@ fn alter(
 ) -> Result<Vec<MetadataRecord>, ApiError> {
     check_exists(image, &altered.resource)?;
     let current = image.configs.of(&altered.resource);
-    let next = surroundings.rules.alter(&altered.resource, &current, &altered.alteration)?;
+    let next = surroundings.rules.alter(image, &altered.resource, &current, &altered.alteration)?;
     Ok(difference(&altered.resource, &current, &next))
 }
 

@@ -1,4 +1,7 @@
 //! CreatePartitions: more partitions for topics that exist. Pure; above: `decide`.
+//!
+//! Internal topics grow too, as in Kafka. There every group is then looked for in another partition from the next start on, and
+//! not found; here it is written down how many partitions there were, and the new ones stay empty.
 
 use super::{
     Decision, NEW_PARTITIONS_MAX, Surroundings,
@@ -12,7 +15,9 @@ use crate::{
         ApiError,
         request::{CreatePartitions, Done, MorePartitions},
     },
-    metadata::{MetadataImage, MetadataRecord, ReplicaList, TopicImage},
+    metadata::{
+        MetadataImage, MetadataRecord, ReplicaList, TopicImage, is_internal, record::KeyedPartitions,
+    },
 };
 use mainstem_protocol::{error::ErrorCode, model::PartitionIndex};
 use std::{collections::BTreeMap, sync::Arc};
@@ -73,7 +78,15 @@ fn add(
         leadership::new_partition(image, topic.id, index, replicas).map(MetadataRecord::from)
     });
     let done = Done { topic_id: topic.id, name: Arc::clone(&topic.name), ..Done::default() };
-    Ok((done, records.collect::<Result<_, _>>()?))
+    let keyed = keyed_partitions(topic).map(|record| Ok(record.into()));
+    Ok((done, keyed.into_iter().chain(records).collect::<Result<_, _>>()?))
+}
+
+/// What keeps the keys of a coordinator where they are, when its topic grows for the first time.
+fn keyed_partitions(topic: &TopicImage) -> Option<KeyedPartitions> {
+    let is_first = is_internal(&topic.name) && topic.keyed_partitions.is_none();
+    let count = i32::try_from(topic.partitions.len()).ok().filter(|count| is_first && 0 < *count)?;
+    Some(KeyedPartitions { topic_id: topic.id, count })
 }
 
 fn replicas_of(

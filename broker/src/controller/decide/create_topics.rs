@@ -13,7 +13,7 @@ use crate::{
         request::{CreateTopics, Done, NewTopic},
     },
     metadata::{
-        ConfigResource, ConfigValues, MetadataImage, MetadataRecord, ReplicaList,
+        ConfigResource, ConfigValues, MetadataImage, MetadataRecord, ReplicaList, is_internal,
         record::{Config, Topic},
     },
 };
@@ -67,6 +67,8 @@ pub(super) fn decide(
     decision
 }
 
+const CLEANUP_POLICY: &str = "cleanup.policy";
+
 fn create(
     surroundings: &Surroundings,
     image: &MetadataImage,
@@ -75,7 +77,7 @@ fn create(
 ) -> Result<(Done, Vec<MetadataRecord>), ApiError> {
     topic_name::check(&topic.name)?;
     topic_name::check_free(image, &topic.name)?;
-    let configs = configs(surroundings, topic)?;
+    let configs = configs(surroundings, image, topic)?;
     let assignments = if topic.assignments.is_empty() {
         placed(surroundings, image, topic, room)?
     } else {
@@ -102,10 +104,19 @@ fn create(
     Ok((done, records))
 }
 
-fn configs(surroundings: &Surroundings, topic: &NewTopic) -> Result<ConfigValues, ApiError> {
+fn configs(
+    surroundings: &Surroundings,
+    image: &MetadataImage,
+    topic: &NewTopic,
+) -> Result<ConfigValues, ApiError> {
     let resource = ConfigResource::topic(Arc::clone(&topic.name));
-    let alteration = Alteration::Replace(topic.configs.clone());
-    surroundings.rules.alter(&resource, &ConfigValues::new(), &alteration)
+    let mut values = topic.configs.clone();
+    // Of what coordinators write, the last record of each key is the state: anything else would lose it or grow for ever.
+    if is_internal(&topic.name) && !values.iter().any(|(key, _)| &**key == CLEANUP_POLICY) {
+        values.push((CLEANUP_POLICY.into(), Some("compact".into())));
+    }
+    let alteration = Alteration::Replace(values);
+    surroundings.rules.alter(image, &resource, &ConfigValues::new(), &alteration)
 }
 
 /// Replicas that the controller chooses.

@@ -49,21 +49,49 @@ pub(super) fn new_partition(
     })
 }
 
-/// What a partition becomes when `gone` can no longer lead or be in sync (`None` = nobody leaves) and the brokers that
-/// `can_lead` accepts can. `fresh` is a broker in a new incarnation: if it leads on, it does so under a new epoch.
-/// `None` = nothing changes.
+/// What a broker is good for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Standing {
+    /// It may be given leaderships.
+    Active,
+    /// It is being relieved: it keeps what it leads while nobody else can, and gets nothing new.
+    Leaving,
+    /// It leads nothing.
+    Out,
+}
+
+impl Standing {
+    /// As registered.
+    pub(super) fn of(image: &MetadataImage, id: BrokerId) -> Self {
+        match image.broker(id) {
+            Some(broker) if broker.is_active() => Self::Active,
+            Some(broker) if !broker.fenced => Self::Leaving,
+            Some(_) | None => Self::Out,
+        }
+    }
+}
+
+/// What a partition becomes when `gone` can no longer lead or be in sync (`None` = nobody leaves) and brokers stand as
+/// `standing` says. `fresh` is a broker in a new incarnation: if it leads on, it does so under a new epoch. `None` = nothing
+/// changes.
 pub(super) fn reconsider(
     partition: &PartitionImage,
     gone: Option<BrokerId>,
     fresh: Option<BrokerId>,
     min_in_sync: usize,
-    can_lead: impl Fn(BrokerId) -> bool,
+    standing: impl Fn(BrokerId) -> Standing,
 ) -> Option<PartitionChange> {
     let mut next = partition.clone();
     if let Some(gone) = gone {
         leave(&mut next, gone, min_in_sync);
     }
-    let leads_on = can_lead(next.leader) && next.in_sync_replicas.contains(&next.leader);
+    let can_lead = |id: BrokerId| standing(id) == Standing::Active;
+    let is_fit = match standing(next.leader) {
+        Standing::Active => true,
+        Standing::Leaving => !next.in_sync_replicas.iter().any(|id| can_lead(*id)),
+        Standing::Out => false,
+    };
+    let leads_on = is_fit && next.in_sync_replicas.contains(&next.leader);
     if !leads_on || fresh == Some(next.leader) {
         next.leader = elect(&mut next, &can_lead).unwrap_or(BrokerId::NONE);
     }

@@ -17,7 +17,7 @@ pub(super) mod delete_topics;
 pub(super) mod leadership;
 pub(super) mod placement;
 pub(super) mod producer_ids;
-pub(super) mod topic_name;
+pub(crate) mod topic_name;
 
 #[cfg(test)]
 mod tests;
@@ -38,9 +38,11 @@ pub(super) const NEW_PARTITIONS_MAX: usize = 10_000;
 
 /// What a configuration may hold: the room `config` behind a seam, so that decisions need no broker configuration.
 pub trait ConfigRules: Send + Sync + 'static {
-    /// The values that a resource sets after a change, checked and normalised.
+    /// The values that a resource sets after a change, checked and normalised. `image` tells what holds where the
+    /// resource sets nothing.
     fn alter(
         &self,
+        image: &MetadataImage,
         resource: &ConfigResource,
         current: &ConfigValues,
         alteration: &super::Alteration,
@@ -53,7 +55,12 @@ pub trait ConfigRules: Send + Sync + 'static {
     fn default_replication_factor(&self) -> Option<i16>;
 
     /// In-sync replicas below which `acks=all` is refused, for a partition of `replicas` replicas.
-    fn min_in_sync_replicas(&self, topic_configs: &ConfigValues, replicas: usize) -> usize;
+    fn min_in_sync_replicas(
+        &self,
+        image: &MetadataImage,
+        topic_configs: &ConfigValues,
+        replicas: usize,
+    ) -> usize;
 }
 
 /// What decisions need besides image and request.
@@ -93,6 +100,9 @@ pub(super) fn decide(surroundings: &Surroundings, image: &Arc<MetadataImage>, re
         Request::RegisterBroker(request) => Decision::of_one(brokers::register(surroundings, image, request)),
         Request::ChangeBroker { id, epoch, wish } => {
             Decision::of_one(brokers::change(surroundings, image, *id, *epoch, *wish))
+        }
+        Request::OfflineReplicas(request) => {
+            Decision::of_one(brokers::replicas_offline(surroundings, image, request))
         }
         Request::RaiseFeatures(levels) => Decision::of_one(Ok(brokers::raise_features(image, levels))),
     }

@@ -7,8 +7,8 @@ use super::*;
 use crate::{
     controller::{
         AllocateProducerIds, AlterConfigs, Alteration, AlteredResource, BrokerWish, ConfigChange,
-        CreatePartitions, CreateTopics, MorePartitions, NewAssignment, NewTopic, RegisterBroker,
-        TopicSelector, tests::AnyConfig,
+        CreatePartitions, CreateTopics, MorePartitions, NewAssignment, NewTopic, OfflineReplicas,
+        RegisterBroker, TopicSelector, tests::AnyConfig,
     },
     metadata::{MetadataDelta, record},
 };
@@ -69,6 +69,19 @@ impl Table {
         self.ask(&Request::ChangeBroker { id, epoch, wish })
     }
 
+    /// Broker `id` tells that its replicas of all partitions of a topic are offline.
+    fn lose(&mut self, id: i32, topic: &str) -> Vec<ItemAnswer> {
+        let broker = BrokerId(id);
+        let partitions = self.image.topics.by_name(topic).map_or_else(Vec::new, |topic| {
+            topic.indexed_partitions().map(|(index, _)| (topic.id, index)).collect()
+        });
+        let broker_epoch = self
+            .image
+            .broker(broker)
+            .map_or(mainstem_protocol::model::BrokerEpoch(-1), |broker| broker.epoch);
+        self.ask(&Request::OfflineReplicas(OfflineReplicas { broker, broker_epoch, partitions }))
+    }
+
     /// Carries out one command and says what came of it.
     fn run(&mut self, command: &str) -> String {
         let words: Vec<&str> = command.split_whitespace().collect();
@@ -88,6 +101,7 @@ impl Table {
             }
             "fence" => self.wish(number(1), BrokerWish::Fence),
             "unfence" => self.wish(number(1), BrokerWish::Unfence),
+            "lose" => self.lose(number(1), word(2)),
             "relieve" => self.wish(number(1), BrokerWish::Shutdown),
             "create" => {
                 let names: Vec<&str> = word(1).split('+').collect();
@@ -270,6 +284,7 @@ fn command() -> impl Strategy<Value = String> {
         topic().prop_map(|name| format!("delete {name}")),
         (topic(), -1..6_i32).prop_map(|(name, count)| format!("partitions {name} {count}")),
         (topic(), 0..3_u8).prop_map(|(name, value)| format!("config topic {name} k={value}")),
+        (broker(), topic()).prop_map(|(id, topic)| format!("lose {id} {topic}")),
         (broker(), prop::sample::select(vec!["fence", "unfence", "relieve", "ids"]))
             .prop_map(|(id, verb)| format!("{verb} {id}")),
     ]

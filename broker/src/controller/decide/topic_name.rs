@@ -8,7 +8,7 @@ use mainstem_protocol::error::ErrorCode;
 const NAME_LEN_MAX: usize = 249;
 
 /// Checks a name for itself.
-pub(in crate::controller) fn check(name: &str) -> Result<(), ApiError> {
+pub(crate) fn check(name: &str) -> Result<(), ApiError> {
     let invalid =
         |reason: String| refuse(ErrorCode::InvalidTopicException, format!("Topic name is invalid: {reason}"));
     if name.is_empty() {

@@ -54,8 +54,7 @@ pub enum LogFileError {
         reason: String,
     },
     /// The folder holds a metadata log that Apache Kafka wrote.
-    #[error("{path} holds a metadata log of Apache Kafka ({witness}); take the directory over with \
-             `mainstem storage import`, or choose another metadata.log.dir", path = path.display())]
+    #[error("{path} holds a metadata log of Apache Kafka ({witness}), which is not imported", path = path.display())]
     Foreign {
         /// The folder.
         path: PathBuf,
@@ -275,22 +274,38 @@ fn identity_frame(identity: &Identity) -> Frame {
     })
 }
 
+/// Whether a log is in `dir`, or could be begun there; refuses a folder that holds Kafka's metadata log. Changes nothing.
+pub(crate) fn inspect(fs: &dyn Fs, dir: &Path) -> Result<Found, LogFileError> {
+    match fs.list(dir) {
+        Ok(names) if names.iter().any(|entry| entry.name == FILE_NAME) => Ok(Found::Log),
+        Ok(names) => match names.into_iter().find(|entry| is_kafkas(&entry.name)) {
+            Some(foreign) => Err(LogFileError::Foreign { path: dir.to_owned(), witness: foreign.name }),
+            None => Ok(Found::Folder),
+        },
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Found::Nothing),
+        Err(source) => Err(LogFileError::Io { path: dir.to_owned(), source }),
+    }
+}
+
+/// What [`inspect`] found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Found {
+    /// A log of ours.
+    Log,
+    /// A folder without one.
+    Folder,
+    /// Not even the folder.
+    Nothing,
+}
+
 /// Creates folder and file, durably, unless Kafka's metadata log is in the way.
 fn create(fs: &dyn Fs, dir: &Path, path: &Path, identity: &Identity) -> Result<(), LogFileError> {
     let io_error = |path: &Path, source| LogFileError::Io { path: path.to_owned(), source };
-    match fs.list(dir) {
-        Ok(names) => {
-            if let Some(foreign) = names.into_iter().find(|entry| is_kafkas(&entry.name)) {
-                return Err(LogFileError::Foreign { path: dir.to_owned(), witness: foreign.name });
-            }
+    if inspect(fs, dir)? == Found::Nothing {
+        fs.create_dir(dir).map_err(|error| io_error(dir, error))?;
+        if let Some(parent) = dir.parent() {
+            fs.sync_dir(parent).map_err(|error| io_error(parent, error))?;
         }
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            fs.create_dir(dir).map_err(|error| io_error(dir, error))?;
-            if let Some(parent) = dir.parent() {
-                fs.sync_dir(parent).map_err(|error| io_error(parent, error))?;
-            }
-        }
-        Err(error) => return Err(io_error(dir, error)),
     }
     let mut bytes = MAGIC.to_vec();
     let frame = identity_frame(identity).encode(len_u64(MAGIC), 0);

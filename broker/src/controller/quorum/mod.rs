@@ -27,7 +27,7 @@ mod tests;
 pub(crate) use failure::Failure;
 pub use log_file::LogFileError;
 pub use raft::StartError;
-pub(crate) use raft::{OpenedQuorum, QuorumOptions};
+pub(crate) use raft::{OpenedQuorum, QuorumOptions, refuse_foreign};
 pub(crate) use state_machine::Listeners;
 pub(crate) use types::Applied;
 pub use types::VoterId;

@@ -4,7 +4,7 @@
 
 use super::{
     AppliedEntry, Failure, MetadataQuorum, ProposeError, QuorumStatus,
-    log_file::{FILE_NAME, Identity, LogFile, LogFileError, LogState},
+    log_file::{FILE_NAME, Identity, LogFile, LogFileError, LogState, inspect},
     log_store::LogStore,
     network::NoPeers,
     snapshot_file::{self, SnapshotContent},
@@ -70,6 +70,11 @@ pub(crate) struct RaftQuorum {
     log: LogStore,
     voter: VoterId,
     failure: Failure,
+}
+
+/// Refuses a metadata log directory that another software's metadata log is in, before anything is changed anywhere.
+pub(crate) fn refuse_foreign(fs: &dyn Fs, metadata_log_dir: &Path) -> Result<(), LogFileError> {
+    inspect(fs, &metadata_log_dir.join(FOLDER)).map(|_| ())
 }
 
 /// The files of this voter, opened and checked.

@@ -12,7 +12,7 @@ mod session;
 
 pub(crate) use session::FetchSessions;
 
-use super::{Context, Reply, Services, Slices, Staged, endpoints::LeaderHints};
+use super::{Context, Counted, Reply, Services, Slices, Staged, endpoints::LeaderHints};
 use crate::{
     env::Moment,
     partition::{ByteRegistration, ByteWait},
@@ -22,7 +22,7 @@ use mainstem_protocol::{
     messages::fetch::{FetchRequest, FetchResponse, FetchableTopicResponse, NodeEndpoint, PartitionData},
 };
 use mainstem_storage::{FileSlice, ReadBound};
-use read::{Fetch, Look};
+use read::{Fetch, Look, Part};
 use session::{Kind, Naming, Wanted};
 use std::{sync::Arc, time::Duration};
 
@@ -32,6 +32,8 @@ const BY_ID: i16 = 13;
 const REPLICA_STATE: i16 = 15;
 /// Longest wait; a longer one is cut, not refused.
 const MAX_WAIT: Duration = Duration::from_mins(1);
+/// Looks after a comparison. One is enough unless limits or the log itself moved what is read.
+const COMPARISONS_MAX: usize = 3;
 /// Most partitions of one fetch.
 const PARTITIONS_MAX: usize = 10_000;
 
@@ -79,17 +81,19 @@ pub(crate) fn handle(context: &Context<'_>, request: FetchRequest) -> Staged<Fet
     let answerer = Answerer { kind, listener };
     let look = fetch.look(services);
     if max_wait.is_zero() || fetch.is_enough(&look) {
-        return Staged::ready(answerer.answer(services, fetch, look));
+        return answerer.stage(services, fetch, look);
     }
     let mut waiting = Waiting::begin(&fetch, services, &look);
     // What came between the look and the registration told nobody.
     let look = fetch.look(services);
     if fetch.is_enough(&look) {
-        return Staged::ready(answerer.answer(services, fetch, look));
+        return answerer.stage(services, fetch, look);
     }
     // answer
     let services = Arc::clone(services);
+    let counted = Counted::begin(&services.telemetry.waiting_fetches);
     Staged::later(async move {
+        let _counted = counted;
         let look = loop {
             let in_time = services.env.clock.before(deadline, waiting.wait.satisfied()).await.is_some();
             let look = fetch.look(&services);
@@ -99,8 +103,26 @@ pub(crate) fn handle(context: &Context<'_>, request: FetchRequest) -> Staged<Fet
             waiting = Waiting::begin(&fetch, &services, &look);
         };
         drop(waiting);
+        let look = compared(&fetch, &services, look).await;
         answerer.answer(&services, fetch, look)
     })
+}
+
+/// Has bytes compared with the checksums that they were sealed with, where nobody did that since the start, and looks again:
+/// rot is answered with an error instead of being sent.
+async fn compared(fetch: &Fetch, services: &Services, mut look: Look) -> Look {
+    for _ in 0..COMPARISONS_MAX {
+        let in_doubt: Vec<FileSlice> = look.slices().filter(|slice| !slice.is_compared()).cloned().collect();
+        if in_doubt.is_empty() {
+            break;
+        }
+        let comparing = move || in_doubt.iter().filter_map(|slice| slice.compare().err()).next_back();
+        if let Ok(Some(error)) = services.env.tasks.blocking(comparing).await {
+            tracing::warn!(target: "mainstem::log", %error, "sealed bytes cannot be compared");
+        }
+        look = fetch.look(services);
+    }
+    look
 }
 
 /// A fetch that is told of bytes.
@@ -125,9 +147,22 @@ struct Answerer {
 }
 
 impl Answerer {
+    /// Answers at once if all bytes are beyond doubt, which those are that were written a moment ago.
+    fn stage(self, services: &Arc<Services>, fetch: Fetch, look: Look) -> Staged<FetchResponse> {
+        if look.slices().all(FileSlice::is_compared) {
+            return Staged::ready(self.answer(services, fetch, look));
+        }
+        let services = Arc::clone(services);
+        Staged::later(async move {
+            let look = compared(&fetch, &services, look).await;
+            self.answer(&services, fetch, look)
+        })
+    }
+
     fn answer(&self, services: &Services, fetch: Fetch, look: Look) -> Reply<FetchResponse> {
         let mut slices = Slices::default();
-        let parts = look.parts.into_iter().map(|(data, slice)| with_records(data, slice, &mut slices));
+        look.parts.iter().for_each(Part::count);
+        let parts = look.parts.into_iter().map(|part| with_records(part.data, part.slice, &mut slices));
         let mut answered: Vec<(Wanted, PartitionData)> = fetch.wanted.into_iter().zip(parts).collect();
         let session_id = self.session(services, fetch.naming, &mut answered);
         let leaders: Vec<i32> = answered

@@ -9,6 +9,7 @@ use crate::{
         lookup::{TopicRef, read_code},
     },
     partition::{ByteRegistration, ByteWait, NotLeader, Partition, ReadRefusal},
+    telemetry::TopicTraffic,
 };
 use mainstem_protocol::{
     error::ErrorCode,
@@ -37,11 +38,18 @@ pub(super) struct Fetch {
 
 /// What one look found.
 pub(super) struct Look {
-    /// For each partition in turn; records are filled in from the slice.
-    pub(super) parts: Vec<(PartitionData, Option<FileSlice>)>,
+    /// For each partition in turn.
+    pub(super) parts: Vec<Part>,
     pub(super) bytes: usize,
     /// There is something that waiting cannot improve: an error, a divergence.
     pub(super) has_news: bool,
+}
+
+impl Look {
+    /// The bytes that it found.
+    pub(super) fn slices(&self) -> impl Iterator<Item = &FileSlice> {
+        self.parts.iter().filter_map(|part| part.slice.as_ref())
+    }
 }
 
 impl Fetch {
@@ -51,15 +59,17 @@ impl Fetch {
         for wanted in &self.wanted {
             let allowed = self.max_bytes.saturating_sub(look.bytes);
             let at_least_one = look.bytes == 0;
-            let part = match self.partition(services, wanted) {
-                Ok(partition) => self.read(&partition, wanted, allowed, at_least_one),
+            let mut part = match self.partition(services, wanted) {
+                Ok(partition) => {
+                    let part = self.read(&partition, wanted, allowed, at_least_one);
+                    Part { traffic: Some(Arc::clone(partition.traffic())), ..part }
+                }
                 Err(code) => Part::refused(code),
             };
-            let mut data = part.data;
-            data.partition_index = wanted.partition;
+            part.data.partition_index = wanted.partition;
             look.bytes += part.slice.as_ref().map_or(0, FileSlice::len);
             look.has_news |= part.is_news;
-            look.parts.push((data, part.slice));
+            look.parts.push(part);
         }
         look
     }
@@ -113,7 +123,7 @@ impl Fetch {
             aborted_transactions: (self.bound == ReadBound::LastStable).then(|| aborted.collect()),
             ..PartitionData::default()
         };
-        Part { data, slice: read.slice, is_news: false }
+        Part { data, slice: read.slice, is_news: false, traffic: None }
     }
 
     fn refused(&self, partition: &Partition, refusal: &ReadRefusal) -> Part {
@@ -136,16 +146,31 @@ impl Fetch {
     }
 }
 
-struct Part {
-    data: PartitionData,
-    slice: Option<FileSlice>,
+/// What one look found in one partition.
+pub(super) struct Part {
+    /// Records are filled in from the slice.
+    pub(super) data: PartitionData,
+    pub(super) slice: Option<FileSlice>,
     is_news: bool,
+    /// Counters of the topic, if it is here.
+    traffic: Option<Arc<TopicTraffic>>,
 }
 
 impl Part {
     fn refused(code: ErrorCode) -> Self {
         let data = PartitionData { error_code: code.code(), high_watermark: -1, ..PartitionData::default() };
-        Self { data, slice: None, is_news: true }
+        Self { data, slice: None, is_news: true, traffic: None }
+    }
+
+    /// Counts the part as answered.
+    pub(super) fn count(&self) {
+        let Some(traffic) = &self.traffic else { return };
+        if self.data.error_code != ErrorCode::None.code() {
+            traffic.fetch_failed();
+        }
+        if let Some(slice) = &self.slice {
+            traffic.fetched(u64::try_from(slice.len()).unwrap_or(u64::MAX));
+        }
     }
 }
 
@@ -167,5 +192,5 @@ fn diverging(partition: &Partition, wanted: &Wanted) -> Option<Part> {
         diverging_epoch: EpochEndOffset { epoch: ours.epoch.get(), end_offset: ours.end_offset.get() },
         ..PartitionData::default()
     };
-    Some(Part { data, slice: None, is_news: true })
+    Some(Part { data, slice: None, is_news: true, traffic: None })
 }
