@@ -116,6 +116,9 @@ pub enum Error {
     /// A broker answered something that does not fit the question.
     #[error("the broker's answer does not fit the question: {0}")]
     Answer(&'static str),
+    /// A batch cannot be built.
+    #[error(transparent)]
+    Build(#[from] mainstem_protocol::records::BuildError),
     /// A batch that was read breaks the format.
     #[error("{topic}-{partition} at offset {offset}: {error}")]
     Batch {
@@ -153,6 +156,7 @@ impl Error {
             Self::NoBroker { .. } | Self::Timeout { .. } => true,
             Self::NoPartition { .. }
             | Self::Answer(_)
+            | Self::Build(_)
             | Self::Batch { .. }
             | Self::Closed
             | Self::Config(_) => false,

@@ -26,6 +26,8 @@ use crate::runtime::{Spawn, Tasks};
 #[derive(Debug)]
 pub(crate) struct Arrived {
     pub(crate) header: RequestHeader,
+    /// Port that the client dialled: tells brokers of one cluster apart.
+    pub(crate) port: u16,
     frame: Bytes,
 }
 
@@ -95,21 +97,21 @@ impl FakeBroker {
 }
 
 impl Dial for FakeBroker {
-    fn dial<'a>(&'a self, _host: &'a str, _port: u16) -> BoxFuture<'a, io::Result<Box<dyn ByteStream>>> {
+    fn dial<'a>(&'a self, _host: &'a str, port: u16) -> BoxFuture<'a, io::Result<Box<dyn ByteStream>>> {
         Box::pin(async move {
             if let Some(kind) = self.refusals.lock().pop_front() {
                 return Err(kind.into());
             }
             *self.connections.lock() += 1;
             let (ours, theirs) = duplex(1 << 20);
-            self.tasks.spawn("fake", Box::pin(serve(ours, Arc::clone(&self.script))));
+            self.tasks.spawn("fake", Box::pin(serve(ours, port, Arc::clone(&self.script))));
             let stream: Box<dyn ByteStream> = Box::new(theirs);
             Ok(stream)
         })
     }
 }
 
-async fn serve(mut stream: DuplexStream, script: Arc<Mutex<Script>>) {
+async fn serve(mut stream: DuplexStream, port: u16, script: Arc<Mutex<Script>>) {
     while let Ok(length) = stream.read_i32().await {
         let mut frame = vec![0; usize::try_from(length).unwrap()];
         if stream.read_exact(&mut frame).await.is_err() {
@@ -117,7 +119,7 @@ async fn serve(mut stream: DuplexStream, script: Arc<Mutex<Script>>) {
         }
         let frame = Bytes::from(frame);
         let header = RequestHeader::decode(&mut Reader::response(frame.clone())).unwrap();
-        let reply = (script.lock())(&Arrived { header, frame });
+        let reply = (script.lock())(&Arrived { header, port, frame });
         match reply {
             Reply::Bytes(bytes) => {
                 if stream.write_all(&bytes).await.is_err() {

@@ -9,6 +9,7 @@ use mainstem_protocol::message::Request;
 use crate::admin::Admin;
 use crate::cluster::{Cluster, Metadata, MissingTopic, Repeat, Target};
 use crate::connection::{Connection, Dial, TcpDialer};
+use crate::consumer::ConsumerBuilder;
 use crate::error::Error;
 use crate::properties::{ClientConfig, ConfigError};
 
@@ -52,6 +53,11 @@ impl Kafka {
     /// Questions and changes to the cluster.
     pub fn admin(&self) -> Admin {
         Admin::new(self)
+    }
+
+    /// A consumer in the making; its settings start from those of this client.
+    pub fn consumer(&self) -> ConsumerBuilder {
+        ConsumerBuilder::new(self)
     }
 
     /// The settings in force.

@@ -8,7 +8,7 @@ use std::time::Duration;
 use mainstem_protocol::records::Compression;
 
 use crate::cluster::ClusterOptions;
-use crate::consumer::{ConsumerOptions, IsolationLevel, OffsetReset};
+use crate::consumer::{ConsumerOptions, GroupOptions, GroupProtocol, IsolationLevel, OffsetReset};
 use crate::producer::{Acks, Partitioner, ProducerOptions};
 
 /// A setting that is refused.
@@ -57,6 +57,7 @@ pub struct ClientConfig {
 const NAMES: &[&str] = &[
     "acks",
     "allow.auto.create.topics",
+    "auto.commit.interval.ms",
     "auto.offset.reset",
     "batch.num.messages",
     "batch.size",
@@ -74,33 +75,44 @@ const NAMES: &[&str] = &[
     "connections.max.idle.ms",
     "default.api.timeout.ms",
     "delivery.timeout.ms",
+    "enable.auto.commit",
+    "enable.auto.offset.store",
     "enable.idempotence",
     "fetch.max.bytes",
     "fetch.max.wait.ms",
     "fetch.message.max.bytes",
     "fetch.min.bytes",
     "fetch.wait.max.ms",
+    "group.id",
+    "group.instance.id",
+    "group.protocol",
+    "group.remote.assignor",
+    "heartbeat.interval.ms",
     "isolation.level",
     "linger.ms",
     "max.block.ms",
     "max.in.flight",
     "max.in.flight.requests.per.connection",
     "max.partition.fetch.bytes",
+    "max.poll.interval.ms",
     "max.request.size",
     "message.max.bytes",
     "message.timeout.ms",
     "metadata.broker.list",
     "metadata.max.age.ms",
+    "partition.assignment.strategy",
     "partitioner",
     "partitioner.class",
     "queue.buffering.max.kbytes",
     "queue.buffering.max.ms",
+    "queued.max.messages.kbytes",
     "receive.message.max.bytes",
     "request.required.acks",
     "request.timeout.ms",
     "retry.backoff.max.ms",
     "retry.backoff.ms",
     "security.protocol",
+    "session.timeout.ms",
     "socket.connection.setup.timeout.ms",
     "socket.timeout.ms",
 ];
@@ -162,7 +174,7 @@ impl ClientConfig {
             "retry.backoff.max.ms" => cluster.backoff.most = given.millis()?,
             "security.protocol" => given.plaintext()?,
             "acks" | "request.required.acks" => producer.acks = given.acks()?,
-            "enable.idempotence" => producer.idempotent = given.boolean()?,
+            "enable.idempotence" => producer.idempotent = Some(given.boolean()?),
             "linger.ms" | "queue.buffering.max.ms" => producer.linger = given.fractional_millis()?,
             "batch.size" => producer.batch_bytes = given.bytes()?,
             "batch.num.messages" => producer.batch_records = given.count()?,
@@ -173,6 +185,8 @@ impl ClientConfig {
             "delivery.timeout.ms" | "message.timeout.ms" => producer.delivery_timeout = given.millis()?,
             "max.in.flight.requests.per.connection" | "max.in.flight" => {
                 producer.max_in_flight = given.count()?;
+                // The names promise that many; without idempotence that means that retries may reorder.
+                producer.allow_reordering = 1 < producer.max_in_flight;
             }
             "compression.type" | "compression.codec" => producer.compression = given.compression()?,
             "compression.level"
@@ -183,7 +197,10 @@ impl ClientConfig {
             }
             "partitioner" | "partitioner.class" => producer.partitioner = given.partitioner()?,
             "allow.auto.create.topics" => consumer.create_topics = given.boolean()?,
-            "auto.offset.reset" => consumer.offset_reset = given.offset_reset()?,
+            "auto.offset.reset" => {
+                consumer.offset_reset = given.offset_reset()?;
+                consumer.out_of_range = consumer.offset_reset;
+            }
             "check.crcs" => consumer.check_crc = given.boolean()?,
             "client.rack" => given.value.clone_into(&mut consumer.rack),
             "fetch.max.bytes" => consumer.fetch_max_bytes = given.number()?,
@@ -192,7 +209,19 @@ impl ClientConfig {
             "max.partition.fetch.bytes" | "fetch.message.max.bytes" => {
                 consumer.partition_max_bytes = given.number()?;
             }
+            "queued.max.messages.kbytes" => consumer.buffer_bytes = given.bytes()?.saturating_mul(1024),
             "isolation.level" => consumer.isolation = given.isolation()?,
+            "group.id" => given.value.clone_into(&mut consumer.group.group_id),
+            "group.instance.id" => consumer.group.instance_id = Some(given.value.to_owned()),
+            "group.protocol" => consumer.group.protocol = given.group_protocol()?,
+            "group.remote.assignor" => consumer.group.remote_assignor = Some(given.value.to_owned()),
+            "session.timeout.ms" => consumer.group.session_timeout = given.millis()?,
+            "heartbeat.interval.ms" => consumer.group.heartbeat_interval = given.millis()?,
+            "max.poll.interval.ms" => consumer.group.max_poll_interval = given.millis()?,
+            "partition.assignment.strategy" => consumer.group.assignors = given.assignors()?,
+            "auto.commit.interval.ms" => consumer.group.commits.set_interval(given.millis()?),
+            "enable.auto.commit" => consumer.group.commits.set_automatic(given.boolean()?),
+            "enable.auto.offset.store" => consumer.group.commits.set_by_marks(!given.boolean()?),
             name if IGNORED.contains(&name) => {}
             name => return Err(unknown(name)),
         }
@@ -202,6 +231,7 @@ impl ClientConfig {
     /// Whether the settings fit together.
     pub fn check(&self) -> Result<(), ConfigError> {
         self.producer.check()?;
+        self.consumer.check()?;
         if self.cluster.bootstrap.is_empty() {
             return Err(ConfigError::Combination("bootstrap.servers names no address"));
         }
@@ -316,8 +346,25 @@ impl Given<'_> {
             "earliest" | "smallest" | "beginning" => Ok(OffsetReset::Earliest),
             "latest" | "largest" | "end" => Ok(OffsetReset::Latest),
             "none" | "error" => Ok(OffsetReset::Fail),
-            _ => Err(self.refuse("earliest, latest or none")),
+            value => match value.strip_prefix("by_duration:").and_then(iso_duration) {
+                Some(time) => Ok(OffsetReset::Ago(time)),
+                None => Err(self.refuse("earliest, latest, none or by_duration:PT1H30M")),
+            },
         }
+    }
+
+    fn group_protocol(&self) -> Result<GroupProtocol, ConfigError> {
+        match self.value.to_ascii_lowercase().as_str() {
+            "classic" => Ok(GroupProtocol::Classic),
+            "consumer" => Ok(GroupProtocol::Consumer),
+            _ => Err(self.refuse("classic or consumer")),
+        }
+    }
+
+    fn assignors(&self) -> Result<Vec<String>, ConfigError> {
+        const EXPECTED: &str =
+            "a list of range, roundrobin, sticky, cooperative-sticky or their Java classes";
+        GroupOptions::assignor_names(self.value).ok_or_else(|| self.refuse(EXPECTED))
     }
 
     fn isolation(&self) -> Result<IsolationLevel, ConfigError> {
@@ -327,6 +374,30 @@ impl Given<'_> {
             _ => Err(self.refuse("read_committed or read_uncommitted")),
         }
     }
+}
+
+/// A length of time in the form of ISO 8601 with days, hours, minutes and seconds, as `P1DT2H30M` or `PT90S`.
+fn iso_duration(text: &str) -> Option<Duration> {
+    let (days, times) = match text.strip_prefix('P')?.split_once('T') {
+        Some((days, times)) if !times.is_empty() => (days, times),
+        Some(_) => return None,
+        None => (text.strip_prefix('P')?, ""),
+    };
+    let mut seconds: u64 = 0;
+    let mut found = false;
+    for (part, units) in [(days, &[('D', 86_400)][..]), (times, &[('H', 3600), ('M', 60), ('S', 1)][..])] {
+        let mut rest = part;
+        for (unit, length) in units {
+            let Some((number, behind)) = rest.split_once(*unit) else { continue };
+            seconds = seconds.checked_add(number.parse::<u64>().ok()?.checked_mul(*length)?)?;
+            rest = behind;
+            found = true;
+        }
+        if !rest.is_empty() {
+            return None;
+        }
+    }
+    found.then(|| Duration::from_secs(seconds))
 }
 
 /// `host:port`, `[v6 address]:port`, or a host alone for port 9092.
@@ -353,6 +424,7 @@ fn parse_address(text: &str) -> Option<(String, u16)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::consumer::Commits;
 
     #[test]
     fn every_listed_name_is_known() {
@@ -372,6 +444,40 @@ mod tests {
         );
         let error = ClientConfig::default().set("zzz", "a").unwrap_err();
         assert_eq!(error.to_string(), "unknown property \"zzz\"");
+    }
+
+    #[test]
+    fn the_three_settings_of_commits_work_in_any_order() {
+        for (settings, expected) in [
+            (&[][..], Commits::default()),
+            (&[("enable.auto.commit", "false")][..], Commits::OnCall),
+            (
+                &[("enable.auto.offset.store", "false"), ("auto.commit.interval.ms", "70")][..],
+                Commits::Marked(Duration::from_millis(70)),
+            ),
+            (
+                &[("enable.auto.commit", "false"), ("enable.auto.offset.store", "false")][..],
+                Commits::MarkedOnCall,
+            ),
+        ] {
+            let config = ClientConfig::from_properties(settings.iter().copied()).unwrap();
+            assert_eq!(config.consumer.group.commits, expected, "{settings:?}");
+        }
+    }
+
+    #[test]
+    fn a_reset_by_duration() {
+        let reset = |value: &str| {
+            let config = ClientConfig::from_properties([("auto.offset.reset", value)]);
+            config.map(|config| config.consumer.offset_reset)
+        };
+        let hours = |hours: u64| OffsetReset::Ago(Duration::from_secs(hours * 3600));
+        assert_eq!(reset("by_duration:PT2H"), Ok(hours(2)));
+        assert_eq!(reset("by_duration:P1DT60M"), Ok(hours(25)));
+        for bad in ["by_duration:", "by_duration:P", "by_duration:PT", "by_duration:2H", "by_duration:PT2H1"]
+        {
+            assert!(reset(bad).is_err(), "{bad}");
+        }
     }
 
     #[test]

@@ -39,21 +39,31 @@ pub const fn action(code: ErrorCode) -> Action {
 
 /// Whether a Produce that was answered with `code` may nevertheless have been written.
 ///
-/// A leader may lose its place after it appended, and a broker that failed in an unforeseen way may have failed after
-/// the append; refusals come before it.
+/// The codes below are refusals that come before the append. After any other the record may be there: a leader may lose
+/// its place after it appended, and a broker that failed in an unforeseen way may have failed after the append.
 pub const fn may_be_written(code: ErrorCode) -> bool {
-    matches!(
+    !matches!(
         code,
-        ErrorCode::RequestTimedOut
-            | ErrorCode::NotEnoughReplicasAfterAppend
-            | ErrorCode::NotLeaderOrFollower
-            | ErrorCode::KafkaStorageError
-            | ErrorCode::UnknownServerError
-            | ErrorCode::NetworkException
-            | ErrorCode::LeaderNotAvailable
-            | ErrorCode::ReplicaNotAvailable
-            | ErrorCode::FencedLeaderEpoch
-            | ErrorCode::UnknownLeaderEpoch
+        ErrorCode::MessageTooLarge
+            | ErrorCode::RecordListTooLarge
+            | ErrorCode::InvalidRecord
+            | ErrorCode::InvalidTimestamp
+            | ErrorCode::CorruptMessage
+            | ErrorCode::UnsupportedVersion
+            | ErrorCode::UnsupportedForMessageFormat
+            | ErrorCode::UnsupportedCompressionType
+            | ErrorCode::TopicAuthorizationFailed
+            | ErrorCode::ClusterAuthorizationFailed
+            | ErrorCode::TransactionalIdAuthorizationFailed
+            | ErrorCode::UnknownTopicOrPartition
+            | ErrorCode::UnknownTopicId
+            | ErrorCode::InvalidTopicException
+            | ErrorCode::InvalidRequiredAcks
+            | ErrorCode::NotEnoughReplicas
+            | ErrorCode::OutOfOrderSequenceNumber
+            | ErrorCode::UnknownProducerId
+            | ErrorCode::InvalidProducerEpoch
+            | ErrorCode::ProducerFenced
     )
 }
 
@@ -122,12 +132,20 @@ mod tests {
             (ErrorCode::MessageTooLarge, false),
             (ErrorCode::RecordListTooLarge, false),
             (ErrorCode::InvalidRecord, false),
+            (ErrorCode::InvalidTimestamp, false),
             (ErrorCode::CorruptMessage, false),
+            (ErrorCode::UnsupportedVersion, false),
+            (ErrorCode::UnsupportedForMessageFormat, false),
+            (ErrorCode::UnsupportedCompressionType, false),
             (ErrorCode::TopicAuthorizationFailed, false),
+            (ErrorCode::ClusterAuthorizationFailed, false),
+            (ErrorCode::TransactionalIdAuthorizationFailed, false),
             (ErrorCode::UnknownTopicOrPartition, false),
+            (ErrorCode::UnknownTopicId, false),
             (ErrorCode::NotEnoughReplicas, false),
             (ErrorCode::OutOfOrderSequenceNumber, false),
             (ErrorCode::InvalidProducerEpoch, false),
+            (ErrorCode::ProducerFenced, false),
             (ErrorCode::RequestTimedOut, true),
             (ErrorCode::NotEnoughReplicasAfterAppend, true),
             (ErrorCode::NotLeaderOrFollower, true),

@@ -15,6 +15,13 @@ pub(crate) fn now() -> Instant {
     Instant::now()
 }
 
+/// Milliseconds since 1970, for timestamps of records.
+#[expect(clippy::disallowed_methods, reason = "this is the seam to the clock")]
+pub(crate) fn wall_clock() -> i64 {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    since.ok().and_then(|since| i64::try_from(since.as_millis()).ok()).unwrap_or(0)
+}
+
 /// Waits for `work` until `deadline`; `None` = it did not end in time and was dropped.
 pub(crate) async fn until<T>(deadline: Instant, work: impl Future<Output = T>) -> Option<T> {
     tokio::time::timeout_at(deadline, work).await.ok()

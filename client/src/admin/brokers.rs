@@ -170,7 +170,7 @@ impl Admin {
         Ok(directories.collect())
     }
 
-    async fn live_brokers(&self) -> Result<Vec<i32>, Error> {
+    pub(super) async fn live_brokers(&self) -> Result<Vec<i32>, Error> {
         let deadline = self.cluster.call_deadline();
         let metadata = self.cluster.refresh(Some(&[]), MissingTopic::Fail, u64::MAX, deadline).await?;
         Ok(metadata.brokers.iter().map(|broker| broker.id).collect())

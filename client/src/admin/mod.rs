@@ -2,11 +2,13 @@
 //!
 //! Calls that are about several things give one result for each; a call fails as a whole only if it could not be made.
 //! Every call ends within the client's call timeout (`default.api.timeout.ms`). Requests go where they must: topics to
-//! the controller, offsets and records to the leaders, directories to each broker. Above: users. Below: `cluster`.
-//! Files: `topics`, `configs`, `records` (offsets, deletion of records, producers), `brokers`.
+//! the controller, offsets and records to the leaders, groups to their coordinators, directories to each broker. Above:
+//! users. Below: `cluster`. Files: `topics`, `configs`, `records` (offsets, deletion of records, producers), `groups`,
+//! `brokers`.
 
 mod brokers;
 mod configs;
+mod groups;
 mod records;
 mod topics;
 
@@ -17,6 +19,8 @@ pub use configs::{
     ConfigAlteration, ConfigChange, ConfigEntry, ConfigResource, ConfigSource, ConfigSynonym, ConfigType,
     ResourceConfigs, ResourceKind,
 };
+pub use groups::{GroupDescription, GroupListing, MemberDescription, PartitionLag};
+pub(crate) use records::list_offsets;
 pub use records::{ActiveProducer, FoundOffset, OffsetAt};
 pub use topics::{CreatedTopic, NewPartitions, NewTopic};
 

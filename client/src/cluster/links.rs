@@ -104,6 +104,25 @@ impl Links {
         }
     }
 
+    /// A connection that nobody else uses, for requests that may wait at the broker.
+    pub(super) async fn connect_alone(
+        &self,
+        cluster: &Cluster,
+        (host, port): (&str, u16),
+        deadline: Instant,
+    ) -> Result<Connection, Error> {
+        if self.links.lock().closed {
+            return Err(Error::Closed);
+        }
+        let options = &cluster.options.connection;
+        let attempt = Connection::connect(&*cluster.dial, host, port, options, &cluster.tasks);
+        let late = || ConnectionError::Connect {
+            address: format!("{host}:{port}"),
+            source: Arc::new(std::io::ErrorKind::TimedOut.into()),
+        };
+        Ok(until(deadline, attempt).await.unwrap_or_else(|| Err(late()))?)
+    }
+
     /// A connection to whoever answers: an open one, then a live broker, then the addresses to start from. Every address
     /// is tried once.
     pub(super) async fn any(&self, cluster: &Cluster, deadline: Instant) -> Result<Connection, Error> {

@@ -6,8 +6,9 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use foldhash::fast::RandomState;
 use mainstem_protocol::messages::metadata::{MetadataResponse, MetadataResponseTopic};
-use mainstem_protocol::model::TopicId;
+use mainstem_protocol::model::{TopicId, TopicPartition};
 
 use crate::error::BrokerError;
 use crate::runtime::Instant;
@@ -40,6 +41,14 @@ pub struct Partition {
     pub in_sync_replicas: Vec<i32>,
     /// Nodes whose replica is not available.
     pub offline_replicas: Vec<i32>,
+}
+
+/// A leader that a broker named in an answer about something else.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct LeaderHint {
+    pub(crate) partition: TopicPartition,
+    pub(crate) leader: i32,
+    pub(crate) leader_epoch: i32,
 }
 
 /// A topic.
@@ -79,7 +88,7 @@ pub struct Metadata {
     pub controller_id: Option<i32>,
     /// Live brokers by rising id.
     pub brokers: Vec<Broker>,
-    topics: HashMap<Arc<str>, Arc<Topic>>,
+    topics: HashMap<Arc<str>, Arc<Topic>, RandomState>,
 }
 
 impl Metadata {
@@ -104,6 +113,40 @@ impl Metadata {
         Some((partition.leader?, partition.leader_epoch))
     }
 
+    /// What is known after a broker named new leaders in passing (KIP-951); `None` = nothing of it is news. A hint with an
+    /// older leader epoch than the known one, or to a broker whose address nobody told, does not count.
+    pub(crate) fn hinted(&self, hints: &[LeaderHint], addresses: &[Broker]) -> Option<Self> {
+        let mut next = self.clone();
+        let mut news = false;
+        for hint in hints {
+            let known = next.topics.get(&hint.partition.topic);
+            let index = hint.partition.partition.0;
+            let Some(topic) = known.filter(|topic| {
+                topic.partition(index).is_some_and(|partition| partition.leader_epoch < hint.leader_epoch)
+            }) else {
+                continue;
+            };
+            let address = addresses.iter().find(|broker| broker.id == hint.leader);
+            match (address, next.broker(hint.leader)) {
+                (None, None) => continue,
+                (Some(address), known) if known != Some(address) => {
+                    next.brokers.retain(|broker| broker.id != hint.leader);
+                    next.brokers.push(address.clone());
+                    next.brokers.sort_by_key(|broker| broker.id);
+                }
+                _ => {}
+            }
+            let mut topic = Topic::clone(topic);
+            for partition in topic.partitions.iter_mut().filter(|partition| partition.index == index) {
+                partition.leader = Some(hint.leader);
+                partition.leader_epoch = hint.leader_epoch;
+            }
+            next.topics.insert(Arc::clone(&topic.name), Arc::new(topic));
+            news = true;
+        }
+        news.then_some(next)
+    }
+
     /// What is known after `answer`. `all` = the answer is about all topics, so those that it lacks are gone.
     pub(crate) fn merged(&self, answer: &MetadataResponse, all: bool, fetched: Instant) -> Self {
         let mut brokers: Vec<Broker> = answer
@@ -125,7 +168,7 @@ impl Metadata {
         if brokers.is_empty() {
             brokers.clone_from(&self.brokers);
         }
-        let mut topics = if all { HashMap::new() } else { self.topics.clone() };
+        let mut topics = if all { HashMap::default() } else { self.topics.clone() };
         for topic in &answer.topics {
             let Some(name) = &topic.name else { continue };
             let before = self.topics.get(name.as_str());
@@ -212,6 +255,21 @@ mod tests {
         let stale = known.merged(&answer(2, 4, 1), false, now);
         assert_eq!(stale.leader("t", 0), Some((1, 5)));
         assert_eq!(stale.merged(&answer(2, 6, 1), false, now).leader("t", 0), Some((2, 6)));
+    }
+
+    #[tokio::test]
+    async fn a_hint_counts_if_it_is_newer_and_leads_somewhere() {
+        use mainstem_protocol::model::PartitionIndex;
+        let known = Metadata::default().merged(&answer(1, 5, 1), false, crate::runtime::now());
+        let broker = Broker { id: 2, host: "b".into(), port: 9093, rack: None };
+        let hint = |leader, leader_epoch| {
+            [LeaderHint { partition: TopicPartition::new("t", PartitionIndex(0)), leader, leader_epoch }]
+        };
+        assert!(known.hinted(&hint(2, 5), std::slice::from_ref(&broker)).is_none(), "not newer");
+        assert!(known.hinted(&hint(2, 6), &[]).is_none(), "no address");
+        let after = known.hinted(&hint(2, 6), std::slice::from_ref(&broker)).unwrap();
+        assert_eq!(after.leader("t", 0), Some((2, 6)));
+        assert_eq!(after.broker(2), Some(&broker));
     }
 
     #[tokio::test]

@@ -5,6 +5,7 @@
 //! Below: `connection`. Reading order: `metadata` (pure), this file (refresh and look-ups), `links` (connections),
 //! `route` (requests to the right broker, repeated as the table of `retry` says).
 
+mod coordinator;
 mod links;
 mod metadata;
 mod route;
@@ -14,6 +15,7 @@ mod tests;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::future::BoxFuture;
 use mainstem_protocol::error::ErrorCode;
 use mainstem_protocol::messages::metadata::{MetadataRequest, MetadataRequestTopic, MetadataResponse};
 use parking_lot::RwLock;
@@ -22,16 +24,19 @@ use tokio::sync::Semaphore;
 use crate::connection::{Connection, ConnectionOptions, Dial};
 use crate::error::{BrokerError, Error};
 use crate::retry::{Action, Backoff};
-use crate::runtime::{Instant, Tasks, chance, now, sleep_until, until};
+use crate::runtime::{Instant, Spawn, Tasks, chance, now, sleep_until, until};
 
+pub use coordinator::GroupResults;
+pub(crate) use coordinator::Versions;
 pub use links::Lane;
+pub(crate) use metadata::LeaderHint;
 pub use metadata::{Broker, Metadata, Partition, Topic};
 pub use route::{PartitionResults, Target};
 pub(crate) use route::{Repeat, by_topic};
 
 /// How long a topic that was never seen may take to appear, where nobody asked for its creation: the broker that
 /// answers may not have heard of it yet.
-const UNKNOWN_TOPIC_GRACE: Duration = Duration::from_secs(1);
+pub(crate) const UNKNOWN_TOPIC_GRACE: Duration = Duration::from_secs(1);
 
 /// How a client finds and treats its cluster.
 #[derive(Debug, Clone)]
@@ -103,6 +108,30 @@ impl Cluster {
     /// What is known at present.
     pub(crate) fn metadata(&self) -> Arc<Metadata> {
         Arc::clone(&self.metadata.read())
+    }
+
+    /// Takes in leaders that a broker named in passing; false = none of it was news.
+    pub(crate) fn learn(&self, hints: &[LeaderHint], addresses: &[Broker]) -> bool {
+        if hints.is_empty() {
+            return false;
+        }
+        let mut metadata = self.metadata.write();
+        let next = metadata.hinted(hints, addresses);
+        let news = next.is_some();
+        if let Some(next) = next {
+            *metadata = Arc::new(next);
+        }
+        news
+    }
+
+    /// A topic as it is known at present, whatever its age.
+    pub(crate) fn known_topic(&self, name: &str) -> Option<Arc<Topic>> {
+        self.metadata.read().topic(name).cloned()
+    }
+
+    /// Starts a task that is joined when the client closes.
+    pub(crate) fn spawn(&self, name: &'static str, task: BoxFuture<'static, ()>) {
+        self.tasks.spawn(name, task);
     }
 
     /// When a call that starts now has to end.
@@ -203,11 +232,23 @@ impl Cluster {
         lane: Lane,
         deadline: Instant,
     ) -> Result<Connection, Error> {
-        let address = self.metadata().broker(node_id).map(|broker| (broker.host.to_string(), broker.port));
-        let Some((host, port)) = address else {
-            return Err(BrokerError::from(ErrorCode::BrokerNotAvailable).into());
-        };
+        let (host, port) = self.address(node_id)?;
         self.links.connect(self, (node_id, lane), &host, port, deadline).await
+    }
+
+    /// A connection to a broker of the cluster that nobody else uses: what waits on it holds up nobody.
+    pub(crate) async fn connection_alone(
+        &self,
+        node_id: i32,
+        deadline: Instant,
+    ) -> Result<Connection, Error> {
+        let (host, port) = self.address(node_id)?;
+        self.links.connect_alone(self, (&host, port), deadline).await
+    }
+
+    fn address(&self, node_id: i32) -> Result<(String, u16), Error> {
+        let address = self.metadata().broker(node_id).map(|broker| (broker.host.to_string(), broker.port));
+        address.ok_or_else(|| BrokerError::from(ErrorCode::BrokerNotAvailable).into())
     }
 
     /// Lets all connections end and joins their tasks.

@@ -106,7 +106,7 @@ impl Cluster {
         }
     }
 
-    async fn forget_roles(&self, deadline: Instant) -> Result<(), Error> {
+    pub(super) async fn forget_roles(&self, deadline: Instant) -> Result<(), Error> {
         let seen = self.metadata().generation;
         Box::pin(self.refresh(Some(&[]), MissingTopic::Fail, seen, deadline)).await.map(|_| ())
     }

@@ -148,11 +148,12 @@ impl Driver {
         for request in self.in_flight.drain(..) {
             request.answer.fail(ConnectionError::closed(reason.clone(), request.start < written));
         }
-        while let Ok(request) = self.queue.try_recv() {
-            request.answer.fail(ConnectionError::closed(reason.clone(), false));
-        }
         // The peer learns by a clean end; whether it does is all the same to us.
         let _ = self.writer.shutdown().await;
+        // Whoever has reserved room in the queue may still use it.
+        while let Some(request) = self.queue.recv().await {
+            request.answer.fail(ConnectionError::closed(reason.clone(), false));
+        }
     }
 
     async fn drive(&mut self) -> CloseReason {

@@ -23,7 +23,7 @@ pub enum CloseReason {
         got: i32,
     },
     /// An answer whose length is negative or above the cap.
-    #[error("the broker announced an answer of {length} bytes (allowed: 4 to {cap})")]
+    #[error("{}", bad_length(*length, *cap))]
     FrameLength {
         /// Length as announced.
         length: i32,
@@ -93,6 +93,19 @@ pub enum ConnectionError {
     },
 }
 
+/// What stands where the length of an answer should be. Another server's first words read as a length: they name it.
+fn bad_length(length: i32, cap: usize) -> String {
+    /// Alert (21), then the major version of every TLS.
+    const TLS_ALERT: [u8; 2] = [21, 3];
+    match length.to_be_bytes() {
+        [b'H', b'T', b'T', b'P'] => "what listens there speaks HTTP, not Kafka".to_owned(),
+        [kind, major, ..] if [kind, major] == TLS_ALERT => {
+            "what listens there speaks TLS, and this connection is plain".to_owned()
+        }
+        _ => format!("the broker announced an answer of {length} bytes (allowed: 4 to {cap})"),
+    }
+}
+
 fn no_common_version(broker: Option<(i16, i16)>, client: (i16, i16)) -> String {
     match broker {
         None => "the broker does not have this API".into(),
@@ -122,5 +135,20 @@ impl ConnectionError {
             Self::Closed { .. } | Self::Connect { .. } => true,
             Self::Unsupported { .. } | Self::Encode { .. } | Self::Decode { .. } => false,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn another_servers_first_words_name_it() {
+        let said = |first: [u8; 4]| {
+            CloseReason::FrameLength { length: i32::from_be_bytes(first), cap: 100 }.to_string()
+        };
+        assert!(said(*b"HTTP").contains("speaks HTTP"));
+        assert!(said([21, 3, 3, 0]).contains("speaks TLS"));
+        assert_eq!(said([0, 0, 0, 101]), "the broker announced an answer of 101 bytes (allowed: 4 to 100)");
     }
 }

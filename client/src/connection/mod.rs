@@ -5,12 +5,14 @@
 //! that misses it ends the connection too. An error says whether the request may have reached the broker.
 //!
 //! Stands alone: the broker uses it to talk to its peers. Above: `cluster`. Below: a byte stream from a [`Dial`].
-//! Reading order: this file (the handle), `negotiate` (versions), `driver` (the task), `dial`, `error`.
+//! Reading order: this file (the handle), `slot` (room for a request), `negotiate` (versions), `driver` (the task), `dial`,
+//! `error`.
 
 mod dial;
 mod driver;
 mod error;
 mod negotiate;
+mod slot;
 #[cfg(test)]
 mod tests;
 
@@ -20,15 +22,16 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use mainstem_protocol::api::ApiKey;
-use mainstem_protocol::message::{Request, decode_response, encode_request};
+use mainstem_protocol::message::Request;
 use mainstem_protocol::messages::api_versions::ApiVersionsResponse;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::mpsc;
 
 use crate::runtime::{Instant, Spawn, now};
 
 pub use dial::{ByteStream, Dial, TcpDialer};
-use driver::{Answer, Outgoing};
+use driver::Outgoing;
 pub use error::{CloseReason, ConnectionError};
+pub(crate) use slot::Slot;
 
 /// How a connection behaves.
 #[derive(Debug, Clone)]
@@ -145,10 +148,7 @@ impl Connection {
         version: i16,
         deadline: Instant,
     ) -> Result<R::Response, ConnectionError> {
-        let frame = self.exchange(request, version, deadline).await?;
-        let (_, response) = decode_response::<R::Response>(frame, version)
-            .map_err(|error| ConnectionError::Decode { api: R::KEY.name(), version, error })?;
-        Ok(response)
+        self.clone().reserve(deadline).await?.send(request, version, deadline).await
     }
 
     /// Sends a request that gets no answer (Produce with `acks` 0). Ends once its bytes have left.
@@ -158,9 +158,7 @@ impl Connection {
         version: i16,
         deadline: Instant,
     ) -> Result<(), ConnectionError> {
-        let (answer, written) = oneshot::channel();
-        self.enqueue(request, version, deadline, Answer::Written(answer)).await?;
-        written.await.unwrap_or_else(|_| Err(ConnectionError::closed(CloseReason::Dropped, true)))
+        self.clone().reserve(deadline).await?.send_unanswered(request, version, deadline).await
     }
 
     async fn exchange<R: Request>(
@@ -169,28 +167,6 @@ impl Connection {
         version: i16,
         deadline: Instant,
     ) -> Result<Bytes, ConnectionError> {
-        let (answer, frame) = oneshot::channel();
-        self.enqueue(request, version, deadline, Answer::Frame(answer)).await?;
-        // The driver answers every request that it took, unless its runtime ended under it.
-        frame.await.unwrap_or_else(|_| Err(ConnectionError::closed(CloseReason::Dropped, true)))
-    }
-
-    async fn enqueue<R: Request>(
-        &self,
-        request: &R,
-        version: i16,
-        deadline: Instant,
-        answer: Answer,
-    ) -> Result<(), ConnectionError> {
-        // The driver writes the correlation id, since it alone knows the order in which requests leave.
-        let encoded = encode_request(0, Some(&self.shared.client_id), version, request)
-            .map_err(|error| ConnectionError::Encode { api: R::KEY.name(), version, error })?;
-        let outgoing = Outgoing::new(encoded, deadline, answer);
-        let sent = crate::runtime::until(deadline, self.queue.send(outgoing)).await;
-        match sent {
-            Some(Ok(())) => Ok(()),
-            Some(Err(_)) => Err(ConnectionError::closed(CloseReason::Dropped, false)),
-            None => Err(ConnectionError::closed(CloseReason::RequestTimeout, false)),
-        }
+        self.clone().reserve(deadline).await?.send_for_frame(request, version, deadline).await
     }
 }

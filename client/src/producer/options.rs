@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use mainstem_protocol::records::Compression;
 
+use crate::cluster::MissingTopic;
 use crate::properties::ConfigError;
 
 /// When a broker answers.
@@ -16,6 +17,16 @@ pub enum Acks {
     /// Once every in-sync replica has the records.
     #[default]
     All,
+}
+
+impl Acks {
+    pub(crate) const fn wire(self) -> i16 {
+        match self {
+            Self::None => 0,
+            Self::Leader => 1,
+            Self::All => -1,
+        }
+    }
 }
 
 /// How records are spread over the partitions of a topic.
@@ -37,17 +48,21 @@ pub enum Partitioner {
 pub struct ProducerOptions {
     /// When a broker answers.
     pub acks: Acks,
-    /// Whether retries cannot duplicate or reorder records. Needs [`Acks::All`].
-    pub idempotent: bool,
+    /// Whether retries cannot duplicate or reorder records. Needs [`Acks::All`] and at most 5 batches in flight;
+    /// `None` = wherever the other settings allow it.
+    pub idempotent: Option<bool>,
+    /// Without idempotence: whether a batch may be overtaken while it is sent again. If not, only one batch of a
+    /// partition is in flight at a time.
+    pub allow_reordering: bool,
     /// How long a batch waits for more records.
     pub linger: Duration,
-    /// Bytes at which a batch is full.
+    /// Bytes at which a batch is full, before compression. Never more than `max_request_bytes` in effect.
     pub batch_bytes: usize,
     /// Records at which a batch is full.
     pub batch_records: usize,
-    /// Bytes of all records that have not been answered; further ones wait.
+    /// Bytes of all batches that have not been answered; further records wait. An open batch counts with its full size.
     pub buffer_bytes: usize,
-    /// Bytes of one request, and so of one record.
+    /// Bytes of the batches of one request, and so of one record.
     pub max_request_bytes: usize,
     /// Longest wait for metadata and memory.
     pub max_block: Duration,
@@ -61,13 +76,16 @@ pub struct ProducerOptions {
     pub compression_level: Option<i32>,
     /// How records are spread.
     pub partitioner: Partitioner,
+    /// Whether a missing topic may be created by asking for it, if the broker's configuration allows that too.
+    pub create_topics: bool,
 }
 
 impl Default for ProducerOptions {
     fn default() -> Self {
         Self {
             acks: Acks::All,
-            idempotent: true,
+            idempotent: None,
+            allow_reordering: false,
             linger: Duration::from_millis(5),
             batch_bytes: 16 << 10,
             batch_records: 10_000,
@@ -79,18 +97,32 @@ impl Default for ProducerOptions {
             compression: Compression::None,
             compression_level: None,
             partitioner: Partitioner::Murmur2,
+            create_topics: true,
         }
     }
 }
 
+/// Batches of a producer that a broker remembers: no more may be in flight, or a retry is no longer recognised.
+const REMEMBERED_BATCHES: usize = 5;
+
 impl ProducerOptions {
+    /// Whether a producer with these settings is idempotent.
+    pub fn is_idempotent(&self) -> bool {
+        self.idempotent.unwrap_or(self.acks == Acks::All && self.max_in_flight <= REMEMBERED_BATCHES)
+    }
+
+    pub(crate) const fn missing_topic(&self) -> MissingTopic {
+        if self.create_topics { MissingTopic::Create } else { MissingTopic::Fail }
+    }
+
     pub(crate) fn check(&self) -> Result<(), ConfigError> {
-        if self.idempotent && self.acks != Acks::All {
+        let idempotent = self.idempotent == Some(true);
+        if idempotent && self.acks != Acks::All {
             return Err(ConfigError::Combination(
                 "an idempotent producer needs acks=all: set enable.idempotence=false to use other acks",
             ));
         }
-        if self.idempotent && 5 < self.max_in_flight {
+        if idempotent && REMEMBERED_BATCHES < self.max_in_flight {
             return Err(ConfigError::Combination(
                 "an idempotent producer has at most 5 batches in flight: brokers remember no more",
             ));

@@ -35,7 +35,14 @@ fn a_topic_lives_from_creation_to_deletion() {
 
         let more = NewPartitions { topic: name.clone(), total: 3, assignments: Vec::new() };
         admin.create_partitions(&[more], Apply::Change).await.unwrap()[0].1.as_ref().unwrap();
-        let described = admin.describe_topics(&[name.clone(), "no-such-topic".into()]).await.unwrap();
+        // a busy Kafka shows the new partition a moment later
+        let mut described = Vec::new();
+        for _ in 0..100 {
+            described = admin.describe_topics(&[name.clone(), "no-such-topic".into()]).await.unwrap();
+            if described[0].1.as_ref().unwrap().partitions.len() == 3 {
+                break;
+            }
+        }
         let topic = described[0].1.as_ref().unwrap();
         assert_eq!(topic.partitions.len(), 3);
         assert!(!topic.id.is_none() && topic.partition(2).unwrap().leader.is_some());

@@ -2,6 +2,8 @@
 #![expect(clippy::unwrap_used, reason = "a failing test may panic, helpers too")]
 
 mod admin;
+mod groups;
+mod producer;
 
 use std::future::Future;
 use std::sync::atomic::{AtomicU32, Ordering};
