@@ -77,7 +77,11 @@ impl ConnectionArguments {
 
 /// Runs an async command to its end on a runtime of its own.
 pub(crate) fn block_on<T>(work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
-    tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?.block_on(work)
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+    let result = runtime.block_on(work);
+    // A read of standard input that nobody waits for any more must not hold up the end.
+    runtime.shutdown_background();
+    result
 }
 
 impl From<Error> for Failure {

@@ -3,7 +3,7 @@
 use serde::Serialize;
 use std::fmt;
 
-/// Exit codes; they are public API (`mainstem help exit-codes`).
+/// Exit codes; they are public API (`mainstem help-on exit-codes`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Exit {
     Failed = 1,

@@ -37,7 +37,7 @@ impl std::fmt::Display for BadPosition {
         write!(
             f,
             "{:?} is no position; write start, end, N, +N, -N, N:M, N:end, @TIME, @TIME:TIME or @TIME:DURATION \
-             (mainstem help offsets)",
+             (mainstem help-on offsets)",
             self.0
         )
     }

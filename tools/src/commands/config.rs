@@ -4,7 +4,7 @@ use crate::{
     exit::{Exit, Failure},
     output::{Column, Output, Rows},
 };
-use mainstem_broker::config::{ConfigSources, Line, explain};
+use mainstem_broker::config::{ConfigSources, Explanation, Line, explain, keys::Class};
 use serde::Serialize;
 use std::path::PathBuf;
 
@@ -56,18 +56,64 @@ impl Rows for Row {
 pub(crate) fn run(command: &Command, out: &mut Output) -> Result<(), Failure> {
     match command {
         Command::Check(arguments) => check(arguments, out),
-        Command::Explain(arguments) => match explain(&arguments.key) {
-            Ok(text) => out.bytes(text.as_bytes()),
-            Err(near) => {
-                let failure =
-                    Failure::new(Exit::NotFound, format!("no setting is called {:?}", arguments.key));
-                Err(if near.is_empty() {
-                    failure
-                } else {
-                    failure.hint(format!("near names: {}", near.join(", ")))
-                })
-            }
-        },
+        Command::Explain(arguments) => explain_key(&arguments.key, out),
+    }
+}
+
+/// One key, for `-o json`: the members are the columns of docs/configuration.md.
+#[derive(Serialize)]
+struct Explained {
+    key: String,
+    resource: &'static str,
+    r#type: &'static str,
+    default: Option<&'static str>,
+    values: Option<String>,
+    refused_values: Vec<&'static str>,
+    class: &'static str,
+    reason: Option<&'static str>,
+    changed: &'static str,
+    doc: &'static str,
+    related: Vec<&'static str>,
+}
+
+impl From<Explanation> for Explained {
+    fn from(found: Explanation) -> Self {
+        let (class, reason) = match found.class {
+            Class::Honoured => ("honoured", found.refused_values.as_ref().map(|(_, reason)| *reason)),
+            Class::NoEffect(reason) => ("no effect", Some(reason)),
+            Class::Refused(reason) => ("refused", Some(reason)),
+        };
+        Self {
+            key: found.name,
+            resource: found.resource,
+            r#type: found.value_type,
+            default: found.default,
+            values: found.values,
+            refused_values: found.refused_values.map(|(words, _)| words).unwrap_or_default(),
+            class,
+            reason,
+            changed: found.changed,
+            doc: found.doc,
+            related: found.related,
+        }
+    }
+}
+
+fn explain_key(key: &str, out: &mut Output) -> Result<(), Failure> {
+    match explain(key) {
+        Ok(found) => {
+            let text: String = found.iter().map(ToString::to_string).collect();
+            let explained: Vec<Explained> = found.into_iter().map(Explained::from).collect();
+            out.document(&explained, || text)
+        }
+        Err(near) => {
+            let failure = Failure::new(Exit::NotFound, format!("no setting is called {key:?}"));
+            Err(if near.is_empty() {
+                failure.hint("docs/configuration.md lists every setting")
+            } else {
+                failure.hint(format!("near names: {}", near.join(", ")))
+            })
+        }
     }
 }
 

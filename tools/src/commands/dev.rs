@@ -4,7 +4,10 @@
 //! page-cache durability unless `--durable`: the banner says which.
 
 use super::serve;
-use crate::exit::{Exit, Failure};
+use crate::{
+    exit::{Exit, Failure},
+    logging,
+};
 use mainstem_broker::config::ConfigSources;
 use std::path::PathBuf;
 
@@ -23,7 +26,7 @@ pub(crate) struct Arguments {
     /// Answer only when records are on disk, as a real broker does.
     #[arg(long)]
     durable: bool,
-    /// Print one JSON object with the address and nothing else.
+    /// Print one JSON object with the addresses and nothing else.
     #[arg(long)]
     print_json: bool,
     /// Another setting of the broker; may be repeated.
@@ -49,17 +52,18 @@ pub(crate) fn run(arguments: &Arguments, quiet: bool) -> Result<(), Failure> {
         format!("log.dirs={}", directory.display()),
         format!("mainstem.durability={durability}"),
         "num.partitions=1".to_owned(),
-        "mainstem.admin.listen=".to_owned(),
+        "mainstem.admin.listen=127.0.0.1:0".to_owned(),
         "mainstem.logging.filter=warn".to_owned(),
     ];
     overrides.extend(arguments.overrides.iter().cloned());
     // Variables of the environment are for real brokers.
     let sources = ConfigSources { overrides, ..ConfigSources::default() };
     let loaded = sources.load().map_err(|error| Failure::usage(error.to_string()))?;
-    serve::start_logging(&loaded.config.logging)?;
-    serve::runtime()?.block_on(async {
+    let lines = logging::start(&loaded.config.logging)?;
+    serve::on_runtime(async {
         let began = serve::now();
-        let broker = serve::start(loaded.config).await.map_err(|failure| {
+        let mut signals = serve::Signals::listen()?;
+        let broker = serve::start(loaded.config, &lines, &mut signals).await.map_err(|failure| {
             if failure.message.contains("in use") {
                 failure.hint("another port: --port 9192, or --any-port")
             } else {
@@ -67,24 +71,29 @@ pub(crate) fn run(arguments: &Arguments, quiet: bool) -> Result<(), Failure> {
             }
         })?;
         let address = broker.addresses().first().map(ToString::to_string).unwrap_or_default();
+        let admin = broker.admin_address().map(|address| format!("http://{address}"));
         if arguments.print_json {
             let id = broker.cluster_id();
-            serve::say(&serde_json::json!({ "bootstrap_servers": address, "cluster_id": id }).to_string())?;
+            let facts =
+                serde_json::json!({ "bootstrap_servers": address, "cluster_id": id, "admin_url": admin });
+            serve::say(&facts.to_string())?;
         } else {
             if arguments.any_port {
                 serve::say(&format!("BOOTSTRAP={address}"))?;
             }
             if !quiet {
-                banner(arguments, &address, &directory, began.elapsed().as_millis())?;
+                let admin = admin.unwrap_or_else(|| "off".to_owned());
+                banner(arguments, &address, &admin, &directory, began.elapsed().as_millis())?;
             }
         }
-        serve::until_told(broker).await
+        serve::until_told(broker, signals, &lines).await
     })
 }
 
 fn banner(
     arguments: &Arguments,
     address: &str,
+    admin: &str,
     directory: &std::path::Path,
     millis: u128,
 ) -> Result<(), Failure> {
@@ -98,10 +107,11 @@ fn banner(
         "\
 mainstem {version} is listening on {address} (ready in {millis} ms)
 data {directory} ({fate}); durability: {promise}
+metrics and health {admin}
 
   mainstem topic create greetings -b {address}
-  echo hello | kcat -b {address} -P -t greetings
-  kcat -b {address} -C -t greetings -o beginning -e
+  echo hello | mainstem produce greetings -b {address}
+  mainstem consume greetings -b {address} -o start -e
 
 Ctrl-C ends it.",
         version = env!("CARGO_PKG_VERSION"),

@@ -21,7 +21,7 @@ enum Topic {
 }
 
 const OFFSETS: &str = "\
-Positions, the same for consume, topic offsets and topic trim. Ends are exclusive.
+Positions, the same for consume, topic offsets, topic trim and group seek. Ends are exclusive.
 
   start, earliest, beginning     the first offset that is still there
   end, latest                    the high watermark
@@ -32,6 +32,9 @@ Positions, the same for consume, topic offsets and topic trim. Ends are exclusiv
   @TIME                          the first record at or after that time
   @TIME:TIME   @TIME:DURATION    a range of time
   @TIME:end   @:TIME
+
+  In consume -g they say where partitions begin in which the group has no position yet. In group seek, +N and -N count from
+  where the group is, and there are: current, group:OTHER, file:PLAN.csv
 
   TIME      1767225600000 (ms), 1767225600 (s), 2026-01-01, 2026-01-01T10:00:00Z, -1h (before now), now
   DURATION  90s, 1h30m, 7d, PT6h

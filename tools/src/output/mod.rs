@@ -7,7 +7,10 @@ mod table;
 use crate::exit::Failure;
 use serde::Serialize;
 use serde_json::Value;
-use std::io::{self, Write};
+use std::{
+    io::{self, Write},
+    sync::atomic::{AtomicBool, Ordering},
+};
 
 pub(crate) use table::Column;
 
@@ -29,6 +32,19 @@ pub(crate) enum Format {
     Csv,
     /// Bare names, for xargs.
     Name,
+}
+
+impl Format {
+    /// The names that `-o` takes.
+    pub(crate) fn names() -> clap::builder::PossibleValuesParser {
+        let all = <Self as clap::ValueEnum>::value_variants().iter();
+        all.filter_map(clap::ValueEnum::to_possible_value).collect::<Vec<_>>().into()
+    }
+
+    /// The format of this name; the default for any other text.
+    pub(crate) fn named(name: &str) -> Self {
+        <Self as clap::ValueEnum>::from_str(name, false).unwrap_or_default()
+    }
 }
 
 /// Rows of one kind that a command prints.
@@ -115,6 +131,26 @@ fn quiet(error: io::Error) -> Result<(), Failure> {
     Err(error.into())
 }
 
+/// How often a command that waits looks whether anybody still reads what it prints.
+const READER_LOOK: std::time::Duration = std::time::Duration::from_millis(200);
+
+/// Ends when nobody reads stdout any more, as behind `| head`; for files and terminals, never. Writing alone finds out only
+/// when there is something more to write.
+pub(crate) async fn reader_gone() {
+    use rustix::event::{PollFd, PollFlags, Timespec, poll};
+    let stdout = io::stdout();
+    loop {
+        let mut watched = [PollFd::new(&stdout, PollFlags::empty())];
+        // A look that fails says nothing; the next write will.
+        let looked = poll(&mut watched, Some(&Timespec::default()));
+        let [stdout] = &watched;
+        if looked.is_ok() && stdout.revents().contains(PollFlags::ERR) {
+            return;
+        }
+        tokio::time::sleep_until(tokio::time::Instant::now() + READER_LOOK).await;
+    }
+}
+
 fn pretty(value: &Value) -> Result<String, Failure> {
     let mut text = serde_json::to_string_pretty(value).map_err(anyhow::Error::from)?;
     text.push('\n');
@@ -125,8 +161,23 @@ fn yaml(value: &Value) -> Result<String, Failure> {
     Ok(serde_saphyr::to_string(value).map_err(anyhow::Error::from)?)
 }
 
-/// A line for the person at the terminal: progress, reports, warnings.
+/// Whether the person asked for silence (`-q`).
+static IS_QUIET: AtomicBool = AtomicBool::new(false);
+
+/// From now on only errors are written to stderr.
+pub(crate) fn be_quiet() {
+    IS_QUIET.store(true, Ordering::Relaxed);
+}
+
+/// A line for the person at the terminal: progress, reports, warnings. Not written after [`be_quiet`].
 pub(crate) fn note(text: impl std::fmt::Display) {
+    if !IS_QUIET.load(Ordering::Relaxed) {
+        complain(text);
+    }
+}
+
+/// An error, as a line for the person at the terminal.
+pub(crate) fn complain(text: impl std::fmt::Display) {
     let mut stderr = io::stderr().lock();
     // nobody is left to tell when stderr is gone
     let _ = writeln!(stderr, "{text}");

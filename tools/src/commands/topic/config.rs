@@ -32,7 +32,7 @@ pub(crate) enum Command {
 pub(crate) struct ListArguments {
     /// Name.
     topic: String,
-    /// Only what differs from the defaults.
+    /// Only what the topic sets itself.
     #[arg(long)]
     overrides: bool,
     #[command(flatten)]

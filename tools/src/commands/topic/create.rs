@@ -73,5 +73,8 @@ pub(crate) async fn run(arguments: &Arguments, out: &mut Output) -> Result<(), F
         .collect();
     let reported = report(&admin, results, out).await;
     kafka.close().await;
-    reported
+    reported.map_err(|failure| match failure.kafka_code {
+        Some((_, "TOPIC_ALREADY_EXISTS")) => failure.hint("--if-not-exists takes that for a success"),
+        _ => failure,
+    })
 }

@@ -22,7 +22,7 @@ pub(crate) struct Arguments {
     /// Only the partitions.
     #[arg(short, long)]
     partitions: bool,
-    /// Only the configs.
+    /// Only the configs. CSV, which is one table, holds the partitions otherwise.
     #[arg(short, long)]
     configs: bool,
     /// Everything (the default of JSON and YAML).
@@ -53,6 +53,35 @@ impl Rows for PartitionRow {
     ];
 }
 
+/// A row of CSV, which has no heading of its own: it names its topic.
+#[derive(Serialize)]
+struct OfTopic<'a, R> {
+    topic: &'a str,
+    #[serde(flatten)]
+    row: &'a R,
+}
+
+impl Rows for OfTopic<'_, PartitionRow> {
+    const COLUMNS: &'static [Column] = &[
+        Column::new("TOPIC", "topic"),
+        Column::new("PARTITION", "partition"),
+        Column::new("LEADER", "leader"),
+        Column::new("LEADER_EPOCH", "leader_epoch"),
+        Column::new("REPLICAS", "replicas"),
+        Column::new("IN_SYNC", "in_sync"),
+        Column::new("OFFLINE", "offline"),
+    ];
+}
+
+impl Rows for OfTopic<'_, ConfigRow> {
+    const COLUMNS: &'static [Column] = &[
+        Column::new("TOPIC", "topic"),
+        Column::new("KEY", "key"),
+        Column::new("VALUE", "value"),
+        Column::new("SOURCE", "source"),
+    ];
+}
+
 #[derive(Serialize)]
 struct Description {
     topic: String,
@@ -72,7 +101,10 @@ pub(crate) async fn run(arguments: &Arguments, out: &mut Output) -> Result<(), F
         descriptions.push(describe(&topic, configs_of(&admin, name).await?));
     }
     kafka.close().await;
-    if !matches!(out.format, Format::Table | Format::Wide | Format::Csv) {
+    if out.format == Format::Csv {
+        return csv(&descriptions, arguments.configs, out);
+    }
+    if !matches!(out.format, Format::Table | Format::Wide) {
         return out.document(&descriptions, || {
             descriptions.iter().flat_map(|d| [d.topic.as_str(), "\n"]).collect()
         });
@@ -102,6 +134,20 @@ pub(crate) async fn run(arguments: &Arguments, out: &mut Output) -> Result<(), F
         }
     }
     Ok(())
+}
+
+/// One table: the partitions, or with `--configs` the configs, of all topics.
+fn csv(descriptions: &[Description], configs: bool, out: &mut Output) -> Result<(), Failure> {
+    fn rows<'a, R>(topic: &'a str, rows: &'a [R]) -> impl Iterator<Item = OfTopic<'a, R>> {
+        rows.iter().map(move |row| OfTopic { topic, row })
+    }
+    if configs {
+        let all = descriptions.iter().flat_map(|one| rows(&one.topic, &one.configs));
+        out.rows(&all.collect::<Vec<_>>())
+    } else {
+        let all = descriptions.iter().flat_map(|one| rows(&one.topic, &one.partitions));
+        out.rows(&all.collect::<Vec<_>>())
+    }
 }
 
 fn describe(topic: &Topic, configs: Vec<ConfigRow>) -> Description {

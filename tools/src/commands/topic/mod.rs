@@ -12,7 +12,7 @@ mod trim;
 use crate::{
     connect::{broker_failure, unknown_topic},
     exit::{Exit, Failure},
-    output::{Column, Output, Rows, note},
+    output::{Column, Output, Rows, complain},
 };
 use mainstem_client::{Admin, BrokerError};
 use serde::Serialize;
@@ -92,7 +92,7 @@ async fn report(
         1 if total == 1 => Err(failures.remove(0)),
         count => {
             for failure in &failures {
-                note(failure);
+                complain(failure);
             }
             let all_of_a_kind =
                 failures.windows(2).all(|pair| pair.first().map(|f| f.exit) == pair.last().map(|f| f.exit));

@@ -31,7 +31,6 @@ pub(crate) async fn run(arguments: &Arguments, out: &mut Output) -> Result<(), F
     let topic = existing_topic(&admin, &arguments.topic).await?;
     let present = i32::try_from(topic.partitions.len()).unwrap_or(i32::MAX);
     let total = arguments.to.unwrap_or_else(|| present.saturating_add(arguments.add.unwrap_or(0)));
-    note("records with a key go to other partitions from now on: their order across the change is not kept");
     let wanted = NewPartitions { topic: arguments.topic.clone(), total, assignments: Vec::new() };
     let apply = if arguments.dry_run { Apply::ValidateOnly } else { Apply::Change };
     let results = admin.create_partitions(&[wanted], apply).await?;
@@ -42,5 +41,11 @@ pub(crate) async fn run(arguments: &Arguments, out: &mut Output) -> Result<(), F
         .collect();
     let reported = report(&admin, results, out).await;
     kafka.close().await;
-    reported
+    reported?;
+    if !arguments.dry_run {
+        note(
+            "records with a key may go to other partitions from now on: their order across the change is not kept",
+        );
+    }
+    Ok(())
 }

@@ -3,7 +3,7 @@
 use crate::{
     connect::{ConnectionArguments, confirm, existing_topic, failure_of},
     exit::{Exit, Failure},
-    output::{Column, Output, Rows, note},
+    output::{Column, Output, Rows, complain, note},
     position::{self, Position},
 };
 use mainstem_client::{Admin, admin::OffsetAt, consumer::IsolationLevel};
@@ -100,7 +100,7 @@ pub(crate) async fn run(arguments: &Arguments, out: &mut Output) -> Result<(), F
         0 => Ok(()),
         count if count < targets.len() => {
             for failure in &failed {
-                note(failure);
+                complain(failure);
             }
             Err(Failure::new(Exit::Partial, format!("{count} of {} partitions failed", targets.len())))
         }
