@@ -1,15 +1,16 @@
-"""G8: kcat from Debian (librdkafka 2.0.2): list, produce, consume, query. It skips tagged fields wrongly in ApiVersions 3."""
+"""G8: kcat from Debian (librdkafka 2.0.2): list, produce, consume, query, groups. It skips tagged fields wrongly in ApiVersions 3."""
 
 import json
 import subprocess
 
 from interop import install
 from interop.report import expect, expect_equal
+from interop.scenarios import OVERRIDES, Scenarios
 
 
 def run(context, report):
     kcat = install.kcat()
-    broker = context.start()
+    broker = context.start(overrides=OVERRIDES)
 
     def call(*arguments, stdin=b"", ok=True):
         done = subprocess.run([kcat, "-b", broker.bootstrap, *arguments], input=stdin, capture_output=True, timeout=60,
@@ -63,6 +64,49 @@ def run(context, report):
     def unknown_partition():
         call("-C", "-t", "kcat-positions", "-p", "77", "-e", ok=False)
 
+    def list_a_topic():
+        listing = json.loads(call("-L", "-J", "-t", "kcat-keys"))
+        (topic,) = listing["topics"]
+        expect_equal([p["leader"] for p in topic["partitions"]], [listing["brokers"][0]["id"]] * 4, "leaders")
+
+    def idempotent():
+        lines = b"".join(b"%d\n" % i for i in range(2000))
+        call("-P", "-t", "kcat-idempotent", "-p", "0", "-X", "enable.idempotence=true", stdin=lines)
+        got = [r["payload"] for r in consume("kcat-idempotent", "-p", "0", "-o", "beginning")]
+        expect_equal(got, [str(i) for i in range(2000)], "records")
+
+    def without_acknowledgement():
+        call("-P", "-t", "kcat-acks-0", "-p", "0", "-X", "acks=0", stdin=b"".join(b"%d\n" % i for i in range(100)))
+        got = call("-C", "-t", "kcat-acks-0", "-p", "0", "-o", "beginning", "-c", "100", "-q")
+        expect_equal(got.splitlines(), [str(i) for i in range(100)], "records")
+
+    def between_times():
+        for value in (b"early", b"late"):
+            call("-P", "-t", "kcat-times", "-p", "0", stdin=value)
+        early, late = consume("kcat-times", "-p", "0", "-o", "beginning")
+        got = consume("kcat-times", "-p", "0", "-o", f"s@{early['ts'] + 1}", "-o", f"e@{late['ts'] + 1}")
+        expect_equal([r["payload"] for r in got], ["late"], "records between the times")
+
+    def a_count_and_a_format():
+        got = call("-C", "-t", "kcat-positions", "-p", "0", "-o", "2", "-c", "3", "-q", "-f", "%t/%p/%o=%s;")
+        expect_equal(got, "".join(f"kcat-positions/0/{i}={i};" for i in (2, 3, 4)), "output")
+
+    def a_file_as_one_record():
+        content = bytes(range(1, 256)) * 2000
+        path = broker.folder / "record.bin"
+        path.write_bytes(content)
+        call("-P", "-t", "kcat-file", "-p", "0", str(path))
+        done = subprocess.run([kcat, "-b", broker.bootstrap, "-C", "-t", "kcat-file", "-p", "0", "-o", "beginning", "-e", "-q",
+                               "-f", "%s"], capture_output=True, timeout=60, check=True)
+        expect(done.stdout == content, f"{len(done.stdout)} of {len(content)} bytes, or others")
+
+    def group_of_two_topics():
+        for topic in ("kcat-group-a", "kcat-group-b"):
+            call("-P", "-t", topic, "-p", "0", stdin=b"".join(b"%d\n" % i for i in range(10)))
+        got = call("-G", "kcat-two", "-X", "auto.offset.reset=earliest", "-c", "20", "-q", "-f", "%t=%s;",
+                   "kcat-group-a", "kcat-group-b")
+        expect_equal(sorted(got.split(";")[:-1]), sorted(f"kcat-group-{t}={i}" for t in "ab" for i in range(10)), "records")
+
     report.run("list brokers and topics", list_brokers)
     report.run("keys and duplicate headers", keys_and_headers)
     report.run("tombstone", tombstone)
@@ -72,3 +116,13 @@ def run(context, report):
     report.run("offsets by time", query_by_time)
     report.run("all partitions", all_partitions)
     report.run("an unknown partition is an error", unknown_partition)
+    report.run("list a topic", list_a_topic)
+    report.run("idempotent", idempotent)
+    report.run("acks=0", without_acknowledgement)
+    report.run("records between two times", between_times)
+    report.run("a count and a format", a_count_and_a_format)
+    report.run("a file as one record", a_file_as_one_record)
+    cases = Scenarios("g8", broker, report)
+    cases.add("a group of two topics", group_of_two_topics)
+    cases.of_library("kcat", assignors=("range", "roundrobin"))
+    cases.run()

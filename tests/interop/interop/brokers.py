@@ -32,7 +32,7 @@ PROFILES = {
         # records with old timestamps must outlive the run
         "log.retention.ms": "-1",
     },
-    "strict": {"auto.create.topics.enable": "false", "default.replication.factor": "1"},
+    "strict": {"auto.create.topics.enable": "false", "default.replication.factor": "1", "offsets.topic.replication.factor": "1"},
 }
 
 

@@ -1,6 +1,7 @@
 """Results of cases: one printed line each, and the count at the end."""
 
 import json
+import threading
 import traceback
 from dataclasses import dataclass
 
@@ -18,11 +19,13 @@ class Report:
     def __init__(self, gate):
         self.gate = gate
         self.results = []
+        self.lock = threading.Lock()  # cases run at the same time
 
     def add(self, case, ok, detail=""):
-        self.results.append(Result(case, ok, detail))
         line = f"{'ok    ' if ok else 'FAILED'} {self.gate} {case}"
-        print(line if ok and not detail else f"{line}: {detail}", flush=True)
+        with self.lock:
+            self.results.append(Result(case, ok, detail))
+            print(line if ok and not detail else f"{line}: {detail}", flush=True)
 
     def run(self, case, function, *arguments):
         """Runs one case; whatever it raises is its failure."""
@@ -32,11 +35,18 @@ class Report:
             where = traceback.extract_tb(error.__traceback__)[-1]
             self.add(case, False, f"{type(error).__name__}: {error} (line {where.lineno} of {where.name})"[:2000])
 
+    def not_served(self, case, what):
+        """A case that needs what the broker does not advertise."""
+        self.add(case, False, f"{what} are not advertised")
+
     def add_json_lines(self, output):
         """Takes the `{"case", "ok", "detail"}` lines that a gate in another process printed."""
         for line in output.splitlines():
             if line.startswith('{"case"'):
                 row = json.loads(line)
+                if "waits" in row:
+                    self.not_served(row["case"], row["waits"])
+                    continue
                 self.add(row["case"], row["ok"], row.get("detail", ""))
 
     @property

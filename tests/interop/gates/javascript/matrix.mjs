@@ -1,35 +1,19 @@
 // `node matrix.mjs BOOTSTRAP`: one JSON line per case on stdout.
 import assert from 'node:assert/strict'
 import kafkajsModule from 'kafkajs'
+import { bootstrap, createWithKafkajs, kafkajs, runCase } from './cases.mjs'
 
-const { CompressionTypes, ConfigResourceTypes, Kafka, logLevel } = kafkajsModule
-// Node 20 lacks what the newer client takes for granted; the client itself stays as published.
-Promise.withResolvers ??= function () {
-  let resolve, reject
-  const promise = new Promise((a, b) => { resolve = a; reject = b })
-  return { promise, resolve, reject }
-}
+const { CompressionTypes, ConfigResourceTypes } = kafkajsModule
 const { Admin, Consumer, Producer, ListOffsetTimestamps } = await import('@platformatic/kafka')
-const bootstrap = process.argv[2]
-const kafkajs = new Kafka({ clientId: 'g7', brokers: [bootstrap], logLevel: logLevel.NOTHING })
-
-async function runCase(name, body) {
-  let ok = true
-  let detail = ''
-  const limit = new Promise((_, refuse) => setTimeout(() => refuse(new Error('no end within 60 s')), 60_000).unref())
-  try {
-    await Promise.race([body(), limit])
-  } catch (error) {
-    ok = false
-    detail = `${error.name}: ${error.message} ${(error.errors ?? []).map((e) => e.message)}`.slice(0, 1000)
-  }
-  console.log(JSON.stringify({ case: name, ok, detail }))
-}
 
 const records = Array.from({ length: 100 }, (_, i) => ({ key: `k${i}`, value: `value ${i} ${'x'.repeat(i * 10)}` }))
 
 // Both libraries consume only in groups; what they wrote is read back through Fetch by the newer one's low-level call.
 async function platformaticRead(topic, partition = 0) {
+  return (await platformaticRecords(topic, partition)).map((r) => ({ key: r.key?.toString(), value: r.value?.toString() }))
+}
+
+async function platformaticRecords(topic, partition = 0) {
   const consumer = new Consumer({ clientId: 'g7', groupId: 'unused', bootstrapBrokers: [bootstrap] })
   try {
     const metadata = await consumer.metadata({ topics: [topic] })
@@ -40,23 +24,9 @@ async function platformaticRead(topic, partition = 0) {
     })
     const [found] = answer.responses[0].partitions
     assert.equal(found.errorCode, 0)
-    const got = []
-    for (const batch of found.records ?? []) {
-      for (const record of batch.records) got.push({ key: record.key?.toString(), value: record.value?.toString() })
-    }
-    return got
+    return (found.records ?? []).flatMap((batch) => batch.records)
   } finally {
     await consumer.close(true)
-  }
-}
-
-async function createWithKafkajs(topic, numPartitions = 1) {
-  const admin = kafkajs.admin()
-  await admin.connect()
-  try {
-    assert.equal(await admin.createTopics({ topics: [{ topic, numPartitions, replicationFactor: 1 }] }), true)
-  } finally {
-    await admin.disconnect()
   }
 }
 
@@ -136,6 +106,64 @@ await runCase('kafkajs deletes records', async () => {
   const [offsets] = await admin.fetchTopicOffsets('js-kafkajs-none')
   assert.equal(offsets.low, '10')
   await admin.disconnect()
+})
+
+await runCase('kafkajs adds partitions, refuses what is refused', async () => {
+  await createWithKafkajs('js-growing', 2)
+  const admin = kafkajs.admin()
+  await admin.connect()
+  await admin.createPartitions({ topicPartitions: [{ topic: 'js-growing', count: 4 }] })
+  const { topics } = await admin.fetchTopicMetadata({ topics: ['js-growing'] })
+  assert.equal(topics[0].partitions.length, 4)
+  await assert.rejects(admin.createPartitions({ topicPartitions: [{ topic: 'js-growing', count: 3 }] }))
+  await assert.rejects(admin.createTopics({ topics: [{ topic: 'js bad name', numPartitions: 1, replicationFactor: 1 }] }))
+  await assert.rejects(admin.deleteTopics({ topics: ['js-nobody'] }))
+  await admin.disconnect()
+})
+
+await runCase('kafkajs headers, tombstones and timestamps', async () => {
+  await createWithKafkajs('js-details')
+  const producer = kafkajs.producer()
+  await producer.connect()
+  await producer.send({ topic: 'js-details', messages: [
+    { key: 'k', value: null, partition: 0, timestamp: '1760000000000', headers: { a: 'one', b: ['two', 'three'] } }] })
+  await producer.disconnect()
+  const [record] = await platformaticRecords('js-details')
+  assert.equal(record.value, null)
+  assert.deepEqual(record.headers.map(([key, value]) => `${key}=${value}`).sort(), ['a=one', 'b=three', 'b=two'])
+  const admin = kafkajs.admin()
+  await admin.connect()
+  const [found] = await admin.fetchTopicOffsetsByTimestamp('js-details', 1760000000000)
+  assert.equal(found.offset, '0')
+  await admin.disconnect()
+})
+
+await runCase('platformatic headers and tombstones', async () => {
+  await createWithKafkajs('js-platformatic-details')
+  const producer = new Producer({ clientId: 'g7', bootstrapBrokers: [bootstrap] })
+  try {
+    await producer.send({ messages: [{ topic: 'js-platformatic-details', partition: 0, key: Buffer.from('k'),
+      headers: new Map([[Buffer.from('h'), Buffer.from('v')]]) }] })
+  } finally {
+    await producer.close()
+  }
+  const [record] = await platformaticRecords('js-platformatic-details')
+  assert.ok(!record.value?.length)
+  assert.deepEqual(record.headers.map(([key, value]) => `${key}=${value}`), ['h=v'])
+})
+
+await runCase('platformatic adds partitions, describes and alters configs', async () => {
+  await createWithKafkajs('js-platformatic-configs')
+  const admin = new Admin({ clientId: 'g7', bootstrapBrokers: [bootstrap] })
+  try {
+    await admin.createPartitions({ topics: [{ name: 'js-platformatic-configs', count: 3, assignments: null }] })
+    await admin.incrementalAlterConfigs({ resources: [{ resourceType: 2, resourceName: 'js-platformatic-configs',
+      configs: [{ name: 'retention.ms', configOperation: 0, value: '60000' }] }] })
+    const [described] = await admin.describeConfigs({ resources: [{ resourceType: 2, resourceName: 'js-platformatic-configs' }] })
+    assert.equal(described.configs.find((c) => c.name === 'retention.ms').value, '60000')
+  } finally {
+    await admin.close()
+  }
 })
 
 // zstd: the client needs a newer Node.js than 20 for it.

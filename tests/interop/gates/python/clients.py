@@ -39,8 +39,6 @@ class Confluent:
         records = []
         while len(records) < high - begin:
             m = consumer.poll(30)
-            if m is not None and m.error() and "FindCoordinator" in str(m.error()):
-                continue  # the library asks for a coordinator that assigned partitions do not need
             if m is None or m.error():
                 raise RuntimeError(f"after {len(records)} of {high - begin}: {m and m.error()}")
             records.append(Record(m.key(), m.value(), m.headers() or [], m.timestamp()[1]))
