@@ -1,9 +1,10 @@
 //! Brokers as processes: start, CPU, memory, stop. A process is killed when its handle goes.
 
 use anyhow::{Context as _, bail, ensure};
+use rustix::process::{Pid, Signal, kill_process};
 use std::{
     fs,
-    io::{BufRead as _, BufReader},
+    io::{self, BufRead as _, BufReader, Read as _, Write as _},
     net::{SocketAddr, TcpStream},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
@@ -18,8 +19,19 @@ pub struct Contestant {
     pub address: SocketAddr,
     child: Child,
     dir: PathBuf,
+    /// How it was started, for the next start.
+    command: Command,
     /// From exec to the first answer.
     pub start: Duration,
+}
+
+/// How a broker is ended before it starts again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stop {
+    /// SIGTERM, and its time.
+    Clean,
+    /// SIGKILL.
+    Kill,
 }
 
 /// CPU and memory of a process at one moment.
@@ -49,6 +61,7 @@ impl Contestant {
             address: ([127, 0, 0, 1], port).into(),
             child,
             dir: dir.to_owned(),
+            command,
             start: began.elapsed(),
         })
     }
@@ -77,23 +90,38 @@ impl Contestant {
         for (key, value) in own.iter().chain(settings) {
             command.arg("--override").arg(format!("{key}={value}"));
         }
-        let began = Instant::now();
-        let child = command.spawn().with_context(|| format!("starting {}", binary.display()))?;
-        let address = ([127, 0, 0, 1], port).into();
-        let mut this =
-            Self { name: name.to_owned(), address, child, dir: dir.to_owned(), start: Duration::ZERO };
-        while TcpStream::connect(address).is_err() {
-            if let Some(status) = this.child.try_wait()? {
-                bail!(
-                    "{name} ended with {status}: {}",
-                    fs::read_to_string(dir.join("broker.log")).unwrap_or_default()
-                );
+        Self::of_command(name, command, ([127, 0, 0, 1], port).into(), dir)
+    }
+
+    /// Whatever the command starts, once it answers at the address. The folder goes with it.
+    pub(crate) fn of_command(
+        name: &str,
+        mut command: Command,
+        address: SocketAddr,
+        dir: &Path,
+    ) -> anyhow::Result<Self> {
+        let (child, start) = spawn_until_answering(&mut command, address, dir)?;
+        Ok(Self { name: name.to_owned(), address, child, dir: dir.to_owned(), command, start })
+    }
+
+    /// Its folder; the log directory is `data` in it.
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    /// Ends the broker and starts it again on the same folder; the time from exec to its first answer.
+    pub fn restarted(mut self, stop: Stop) -> anyhow::Result<(Duration, Self)> {
+        match stop {
+            Stop::Kill => self.child.kill()?,
+            Stop::Clean => {
+                let pid = Pid::from_child(&self.child);
+                kill_process(pid, Signal::TERM)?;
             }
-            ensure!(began.elapsed() < Duration::from_mins(1), "{name} did not listen within 60 s");
-            std::thread::sleep(Duration::from_millis(1));
         }
-        this.start = began.elapsed();
-        Ok(this)
+        let status = self.child.wait()?;
+        ensure!(stop == Stop::Kill || status.success(), "{} stopped with {status}", self.name);
+        (self.child, self.start) = spawn_until_answering(&mut self.command, self.address, &self.dir)?;
+        Ok((self.start, self))
     }
 
     /// CPU and memory of the process so far.
@@ -130,6 +158,42 @@ pub fn usage(pid: u32) -> anyhow::Result<Usage> {
     })
 }
 
-fn free_port() -> anyhow::Result<u16> {
+fn spawn_until_answering(
+    command: &mut Command,
+    address: SocketAddr,
+    dir: &Path,
+) -> anyhow::Result<(Child, Duration)> {
+    let began = Instant::now();
+    let mut child =
+        command.spawn().with_context(|| format!("starting {}", command.get_program().display()))?;
+    while !answers(address) {
+        if let Some(status) = child.try_wait()? {
+            let log = fs::read_to_string(dir.join("broker.log")).unwrap_or_default();
+            bail!("the broker ended with {status}: {log}");
+        }
+        if Duration::from_mins(2) < began.elapsed() {
+            // it is about to be given up; what the kill says changes nothing
+            let _ = child.kill();
+            bail!("the broker did not answer within 2 minutes");
+        }
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    Ok((child, began.elapsed()))
+}
+
+/// Whether a request gets its answer. That a connection is made says little: a broker may bind its address before it is
+/// ready to serve.
+fn answers(address: SocketAddr) -> bool {
+    // ApiVersions 0: length, key, version, correlation id, no client id
+    const REQUEST: [u8; 14] = [0, 0, 0, 10, 0, 18, 0, 0, 0, 0, 0, 1, 255, 255];
+    let asked = || -> io::Result<()> {
+        let mut socket = TcpStream::connect(address)?;
+        socket.write_all(&REQUEST)?;
+        socket.read_exact(&mut [0; 4])
+    };
+    asked().is_ok()
+}
+
+pub(crate) fn free_port() -> anyhow::Result<u16> {
     Ok(std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?.port())
 }

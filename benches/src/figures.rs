@@ -4,7 +4,7 @@
 //! of the broker process. Rounds of a scenario alternate between the contestants; the median and min-max are printed.
 
 use crate::{
-    contestant::{Contestant, Usage, usage},
+    contestant::{Contestant, Stop, Usage, usage},
     frames,
     load::{self, FetchLoad, Moved, ProduceLoad},
 };
@@ -21,7 +21,7 @@ use std::{
     io::{Read as _, Write as _},
     net::{SocketAddr, TcpStream},
     path::PathBuf,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 /// What to run.
@@ -39,9 +39,15 @@ pub struct Options {
     /// MiB of a round.
     #[arg(long, default_value_t = 512)]
     pub mib: u64,
+    /// Partitions of the start-up scenario.
+    #[arg(long, default_value_t = 10_000)]
+    pub partitions: i32,
     /// Where to write rounds.jsonl and summary.md; nowhere without it.
     #[arg(long)]
     pub out: Option<PathBuf>,
+    /// A broker setting for every Mainstem, `KEY=VALUE`; may be given again.
+    #[arg(long = "setting", value_name = "KEY=VALUE")]
+    pub settings: Vec<String>,
     /// Only scenarios whose name contains this.
     #[arg(long)]
     pub only: Option<String>,
@@ -163,7 +169,13 @@ pub fn run(options: &Options) -> anyhow::Result<()> {
         }
         summarise(scenario, &rows, &mut summary);
     }
-    idle(options, &mut summary)?;
+    let wanted = |name: &str| options.only.as_deref().is_none_or(|only| name.contains(only));
+    if wanted("idle") {
+        idle(options, &mut summary)?;
+    }
+    if wanted("partitions") {
+        many_partitions(options, &mut summary)?;
+    }
     println!("{summary}");
     if let Some(out) = &options.out {
         fs::create_dir_all(out)?;
@@ -189,7 +201,8 @@ fn start(options: &Options, kind: &str, scenario: &Scenario) -> anyhow::Result<C
         return Contestant::null(kind, mode, &dir);
     }
     let durability = if kind.ends_with("fsync") { "fsync" } else { "replicated" };
-    let settings = [("mainstem.durability", durability), ("log.segment.bytes", "1073741824")];
+    let mut settings = vec![("mainstem.durability", durability), ("log.segment.bytes", "1073741824")];
+    settings.extend(options.settings.iter().filter_map(|setting| setting.split_once('=')));
     let contestant = Contestant::mainstem(kind, &options.binary, &dir, &settings)?;
     create_topic(contestant.address, &topic(), scenario.partitions)?;
     Ok(contestant)
@@ -328,7 +341,7 @@ fn summarise(scenario: &Scenario, rows: &[Row], out: &mut String) {
     }
 }
 
-/// Start time and idle memory of an empty broker, and the time to open and the memory of 10,000 partitions.
+/// Start time and idle memory of an empty broker.
 fn idle(options: &Options, out: &mut String) -> anyhow::Result<()> {
     let dir = options.dir.join("idle");
     let mut starts = Vec::new();
@@ -343,11 +356,39 @@ fn idle(options: &Options, out: &mut String) -> anyhow::Result<()> {
     starts.sort();
     let _ = writeln!(
         out,
-        "\n### Idle\n\nstart to listening, empty directory: {:?} (median of {}); idle memory: {:.1} MiB resident, {:.1} MiB anonymous",
+        "\n### Idle\n\nstart to first answer, empty directory: {:?} (median of {}); idle memory: {:.1} MiB resident, {:.1} MiB anonymous",
         starts[starts.len() / 2],
         starts.len(),
         mib(memory.resident),
         mib(memory.anonymous)
+    );
+    Ok(())
+}
+
+/// The time to open, and the memory of, many partitions that nobody uses; after a clean stop and after a kill.
+fn many_partitions(options: &Options, out: &mut String) -> anyhow::Result<()> {
+    const TOPICS: i32 = 10;
+    let dir = options.dir.join("many");
+    let _ = fs::remove_dir_all(&dir);
+    let contestant = Contestant::mainstem("many", &options.binary, &dir, &[])?;
+    let empty = contestant.usage()?;
+    let began = Instant::now();
+    for topic in 0..TOPICS {
+        eprintln!("many partitions: topic {topic} of {TOPICS}");
+        create_topic(contestant.address, &format!("many-{topic}"), options.partitions / TOPICS)?;
+    }
+    let created = began.elapsed();
+    let (clean, contestant) = contestant.restarted(Stop::Clean)?;
+    std::thread::sleep(Duration::from_millis(300));
+    let full = contestant.usage()?;
+    let (killed, _contestant) = contestant.restarted(Stop::Kill)?;
+    let _ = writeln!(
+        out,
+        "\n### {} partitions\n\ncreate: {created:?}; start to first answer after a clean stop: {clean:?}, after SIGKILL: {killed:?}; \
+         resident {:.1} MiB, {:.2} KiB more a partition than empty",
+        options.partitions,
+        mib(full.resident),
+        (full.resident.saturating_sub(empty.resident)) as f64 / 1024.0 / f64::from(options.partitions)
     );
     Ok(())
 }

@@ -1,10 +1,19 @@
 //! Micro-benches, the null broker, the load client and the side-by-side runs.
 //!
 //! Reading order: [`frames`] (the bytes that all contestants get), [`null`] (what physics demands), [`load`] (the
-//! client), [`contestant`] (processes and their CPU), [`figures`] (the runs).
+//! client), [`contestant`] (processes and their CPU), [`figures`] (the runs),
+//! [`idle`] (what a connection costs), [`partitions`] (what a partition costs),
+//! [`compaction`] (what a pass costs), [`groups`] (what consumer groups cost); [`kafka`] and [`call`] serve those that
+//! compare with Apache Kafka.
 
+pub mod call;
+pub mod compaction;
 pub mod contestant;
 pub mod figures;
 pub mod frames;
+pub mod groups;
+pub mod idle;
+pub mod kafka;
 pub mod load;
 pub mod null;
+pub mod partitions;

@@ -1,7 +1,7 @@
 //! `mainstem-benches`: the null broker as a process, and the side-by-side figures.
 
 use clap::{Parser, Subcommand};
-use mainstem_benches::{figures, null};
+use mainstem_benches::{compaction, figures, groups, idle, null, partitions};
 
 #[derive(Parser)]
 #[command(about = "Side-by-side figures: the null broker and Mainstem under the same load")]
@@ -16,11 +16,23 @@ enum Command {
     Null(null::Options),
     /// Runs the scenarios in ABAB rounds and prints a table; with --out also writes the raw rows.
     Figures(figures::Options),
+    /// Measures the memory of idle connections.
+    Idle(idle::Options),
+    /// Compacts a log of keys and prints what it costs: storage alone, or in brokers, Apache Kafka beside.
+    Compaction(compaction::Options),
+    /// Has many consumer groups gather, rest, commit and lose a member, Apache Kafka beside.
+    Groups(groups::Options),
+    /// Opens many partitions after a clean end and after a kill, storage alone.
+    Partitions(partitions::Options),
 }
 
 fn main() -> anyhow::Result<()> {
     match Arguments::parse().command {
         Command::Null(options) => null::serve(&options),
         Command::Figures(options) => figures::run(&options),
+        Command::Idle(options) => idle::run(&options),
+        Command::Compaction(options) => compaction::run(&options),
+        Command::Groups(options) => groups::run(&options),
+        Command::Partitions(options) => partitions::run(&options),
     }
 }

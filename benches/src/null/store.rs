@@ -24,7 +24,8 @@ pub struct Store {
     dir: PathBuf,
     segment_bytes: u64,
     partitions: Mutex<HashMap<i32, Arc<Partition>>>,
-    flusher: Arc<Flusher>,
+    /// Partition `p` is synced by flusher `p % FLUSHERS`.
+    flushers: Vec<Arc<Flusher>>,
     /// Mode `f`: the file that is served and where each of its batches starts.
     pub(super) served: Option<(File, u64)>,
 }
@@ -42,6 +43,9 @@ struct Segment {
     number: u64,
 }
 
+/// Syncs in flight at most, as in the broker's flusher: files of different partitions do not wait for each other.
+const FLUSHERS: usize = 4;
+
 /// Syncs what is dirty, all waiters of one file with one call; new appends gather while it runs.
 #[derive(Default)]
 struct Flusher {
@@ -54,10 +58,12 @@ impl Store {
     pub(super) fn open(options: &Options) -> anyhow::Result<Self> {
         std::fs::create_dir_all(&options.dir)?;
         ensure!(options.dir.read_dir()?.next().is_none(), "{} is not empty", options.dir.display());
-        let flusher = Arc::new(Flusher::default());
+        let flushers: Vec<Arc<Flusher>> = (0..FLUSHERS).map(|_| Arc::default()).collect();
         if options.mode == Mode::Nd {
-            let flusher = Arc::clone(&flusher);
-            thread::spawn(move || flusher.run());
+            for flusher in &flushers {
+                let flusher = Arc::clone(flusher);
+                thread::spawn(move || flusher.run());
+            }
         }
         let served = match options.mode {
             Mode::F => Some(prefill(options).context("writing the file to serve")?),
@@ -68,7 +74,7 @@ impl Store {
             dir: options.dir.clone(),
             segment_bytes: options.segment_bytes,
             partitions: Mutex::default(),
-            flusher,
+            flushers,
             served,
         })
     }
@@ -76,18 +82,18 @@ impl Store {
     /// Appends a batch (its base offset is patched in place); in mode `nd` the receiver ends once it is on disk.
     pub(super) fn append(
         &self,
-        partition: i32,
+        index: i32,
         batch: &mut [u8],
     ) -> anyhow::Result<(i64, Option<oneshot::Receiver<()>>)> {
         let header = BatchHeader::parse(batch)?;
         ensure!(crc32c::crc32c(&batch[BatchHeader::CRC_START..]) == header.crc, "CRC");
         let partition = {
             let mut partitions = self.partitions.lock();
-            if let Some(found) = partitions.get(&partition) {
+            if let Some(found) = partitions.get(&index) {
                 Arc::clone(found)
             } else {
-                let made = Arc::new(Partition { segment: Mutex::new(self.segment(partition, 0, 0)?) });
-                partitions.insert(partition, Arc::clone(&made));
+                let made = Arc::new(Partition { segment: Mutex::new(self.segment(index, 0, 0)?) });
+                partitions.insert(index, Arc::clone(&made));
                 made
             }
         };
@@ -95,8 +101,6 @@ impl Store {
         let length = batch.len() as u64;
         if segment.length + length > self.segment_bytes {
             let (number, next) = (segment.number + 1, segment.next_offset);
-            let partition_of_path = segment.path.file_name().and_then(|n| n.to_str()).unwrap_or_default();
-            let index = partition_of_path.split('-').next().and_then(|n| n.parse().ok()).unwrap_or_default();
             std::fs::remove_file(&segment.path)?;
             *segment = self.segment(index, number, next)?;
         }
@@ -112,7 +116,8 @@ impl Store {
         segment.next_offset = base + i64::from(header.last_offset_delta) + 1;
         let file = (self.mode == Mode::Nd).then(|| Arc::clone(&segment.file));
         drop(segment);
-        Ok((base, file.map(|file| self.flusher.register(file))))
+        let flusher = &self.flushers[usize::try_from(index)? % FLUSHERS];
+        Ok((base, file.map(|file| flusher.register(file))))
     }
 
     fn segment(&self, partition: i32, number: u64, next_offset: i64) -> anyhow::Result<Segment> {
