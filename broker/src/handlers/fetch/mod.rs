@@ -34,9 +34,6 @@ const REPLICA_STATE: i16 = 15;
 const MAX_WAIT: Duration = Duration::from_mins(1);
 /// Looks after a comparison. One is enough unless limits or the log itself moved what is read.
 const COMPARISONS_MAX: usize = 3;
-/// Most partitions of one fetch.
-const PARTITIONS_MAX: usize = 10_000;
-
 pub(crate) fn handle(context: &Context<'_>, request: FetchRequest) -> Staged<FetchResponse> {
     // authorise
     let replica =
@@ -58,9 +55,6 @@ pub(crate) fn handle(context: &Context<'_>, request: FetchRequest) -> Staged<Fet
         now,
     );
     let (kind, wanted) = match begun {
-        Ok((_, wanted)) if PARTITIONS_MAX < wanted.len() => {
-            return Staged::ready(failed(ErrorCode::InvalidRequest));
-        }
         Ok(begun) => begun,
         Err(code) => return Staged::ready(failed(code)),
     };
@@ -83,9 +77,7 @@ pub(crate) fn handle(context: &Context<'_>, request: FetchRequest) -> Staged<Fet
     if max_wait.is_zero() || fetch.is_enough(&look) {
         return answerer.stage(services, fetch, look);
     }
-    let mut waiting = Waiting::begin(&fetch, services, &look);
-    // What came between the look and the registration told nobody.
-    let look = fetch.look(services);
+    let (waiting, look) = Waiting::begin(&fetch, services, &look);
     if fetch.is_enough(&look) {
         return answerer.stage(services, fetch, look);
     }
@@ -94,14 +86,17 @@ pub(crate) fn handle(context: &Context<'_>, request: FetchRequest) -> Staged<Fet
     let counted = Counted::begin(&services.telemetry.waiting_fetches);
     Staged::later(async move {
         let _counted = counted;
-        let look = loop {
-            let in_time = services.env.clock.before(deadline, waiting.wait.satisfied()).await.is_some();
-            let look = fetch.look(&services);
-            if !in_time || fetch.is_enough(&look) {
-                break look;
+        let (mut waiting, mut look) = (waiting, look);
+        while !fetch.is_enough(&look) {
+            if services.env.clock.before(deadline, waiting.wait.satisfied()).await.is_none() {
+                look = fetch.look(&services);
+                break;
             }
-            waiting = Waiting::begin(&fetch, &services, &look);
-        };
+            look = fetch.look(&services);
+            if !fetch.is_enough(&look) {
+                (waiting, look) = Waiting::begin(&fetch, &services, &look);
+            }
+        }
         drop(waiting);
         let look = compared(&fetch, &services, look).await;
         answerer.answer(&services, fetch, look)
@@ -133,10 +128,11 @@ struct Waiting {
 }
 
 impl Waiting {
-    fn begin(fetch: &Fetch, services: &Services, look: &Look) -> Self {
+    /// Waits for what `look` did not find, and looks again: what came between that look and the registration told nobody.
+    fn begin(fetch: &Fetch, services: &Services, look: &Look) -> (Self, Look) {
         let wait = ByteWait::new(fetch.min_bytes.saturating_sub(look.bytes));
         let registrations = fetch.register(services, &wait);
-        Self { wait, _registrations: registrations }
+        (Self { wait, _registrations: registrations }, fetch.look(services))
     }
 }
 

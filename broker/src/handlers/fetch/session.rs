@@ -25,6 +25,9 @@ use std::{
 /// A session that was used within this time is not evicted for a new one.
 const EVICTABLE_AFTER: Duration = Duration::from_mins(2);
 
+/// Most partitions of one fetch, and so of a session.
+const PARTITIONS_MAX: usize = 10_000;
+
 /// A topic as the request names it. Only one of the two is set: which one depends on the version.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) struct TopicKey {
@@ -108,7 +111,8 @@ impl FetchSessions {
         self.sessions.len()
     }
 
-    /// What to read for a request of session `id` and `epoch` that names `topics` and forgets `forgotten`.
+    /// What to read for a request of session `id` and `epoch` that names `topics` and forgets `forgotten`. `INVALID_REQUEST`
+    /// for more partitions than one fetch may read; a session that has grown beyond that ends.
     pub(super) fn begin(
         &mut self,
         (id, epoch): (i32, i32),
@@ -120,7 +124,12 @@ impl FetchSessions {
         if epoch == 0 || epoch == -1 {
             self.sessions.remove(&id);
             let kind = if epoch == 0 { Kind::New } else { Kind::Sessionless };
-            return Ok((kind, last_of_each(topics)));
+            let wanted = last_of_each(topics);
+            return if wanted.len() <= PARTITIONS_MAX {
+                Ok((kind, wanted))
+            } else {
+                Err(ErrorCode::InvalidRequest)
+            };
         }
         let session = self.sessions.get_mut(&id).ok_or(ErrorCode::FetchSessionIdNotFound)?;
         if session.next_epoch != epoch {
@@ -131,6 +140,10 @@ impl FetchSessions {
         }
         session.update(topics, forgotten);
         session.used = now;
+        if PARTITIONS_MAX < session.partitions.len() {
+            self.sessions.remove(&id);
+            return Err(ErrorCode::InvalidRequest);
+        }
         if session.partitions.is_empty() {
             self.sessions.remove(&id);
             return Ok((Kind::Sessionless, Vec::new()));
@@ -409,6 +422,27 @@ mod tests {
         let later = START.after(EVICTABLE_AFTER);
         assert_eq!(sessions.create(9, Naming::Names, &wanted, later), 9);
         assert_eq!(sessions.len(), 2);
+    }
+
+    /// Else a client could have a session grow by a frame at a time without end.
+    #[test]
+    fn a_session_that_grows_beyond_one_fetch_ends() {
+        let many: Vec<(i32, i64)> = (0..10_000).map(|partition| (partition, 0)).collect();
+        let mut sessions = session();
+        let result = sessions.begin((7, 1), Naming::Names, &[topic("b", &many)], &[], START);
+        assert_eq!((result, sessions.len()), (Err(ErrorCode::InvalidRequest), 0));
+        let mut sessions = session();
+        let all = [forget("a", 0), forget("a", 1)];
+        assert!(sessions.begin((7, 1), Naming::Names, &[topic("b", &many)], &all, START).is_ok());
+        let result = sessions.begin((7, 2), Naming::Names, &[topic("b", &[(10_000, 0)])], &[], START);
+        assert_eq!((result, sessions.len()), (Err(ErrorCode::InvalidRequest), 0));
+        for epoch in [0, -1] {
+            let both = [topic("b", &many), topic("c", &[(0, 0)])];
+            assert_eq!(
+                sessions.begin((0, epoch), Naming::Names, &both, &[], START),
+                Err(ErrorCode::InvalidRequest)
+            );
+        }
     }
 
     #[test]
