@@ -1,5 +1,5 @@
-"""FindCoordinator, OffsetFetch and IncrementalAlterConfigs by hand: what a group has committed, asked beside every client
-library. One broker is every coordinator."""
+"""FindCoordinator, OffsetFetch, DescribeGroups and IncrementalAlterConfigs by hand: what a group has committed and who is in
+it, asked beside every client library. One broker is every coordinator."""
 
 import socket
 import struct
@@ -37,14 +37,14 @@ def receive(connection, count):
     return data
 
 
-def ask(broker, key, version, body):
-    """The answer to one request, behind its correlation id and throttle time."""
+def ask(broker, key, version, body, throttled=True):
+    """The answer to one request, behind its correlation id and throttle time (where this version has one)."""
     request = struct.pack(">hhi", key, version, 1) + text("interop") + body
     with socket.create_connection(("127.0.0.1", broker.port), timeout=5) as connection:
         connection.settimeout(5)
         connection.sendall(struct.pack(">i", len(request)) + request)
         reader = Reader(receive(connection, struct.unpack(">i", receive(connection, 4))[0]))
-    reader.take(">ii")
+    reader.take(">ii" if throttled else ">i")
     return reader
 
 
@@ -124,3 +124,19 @@ def committed_soon(broker, group, topic, partitions, seconds=20):
             if time.monotonic() > end:
                 raise
             time.sleep(0.1)
+
+
+def described(broker, group):
+    """The state of a group and its members in words (DescribeGroups 0), for a report."""
+    try:
+        reader = ask(broker, 15, 0, struct.pack(">i", 1) + text(group), throttled=False)
+        reader.take(">i")
+        code, _, state, kind, protocol = reader.take(">h"), reader.text(), reader.text(), reader.text(), reader.text()
+        members = []
+        for _ in range(reader.take(">i")):
+            members.append(f"{reader.text()} of {reader.text()}{reader.text()}")
+            for _ in range(2):  # metadata and assignment
+                reader.at += max(0, reader.take(">i"))
+        return f"group is {state} (code {code}, {kind}, {protocol}) with {', '.join(members) or 'nobody'}"
+    except (OSError, struct.error) as error:
+        return f"the group cannot be described: {error!r}"

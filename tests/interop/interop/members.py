@@ -1,7 +1,9 @@
 """Group members as processes (members/README.md): started, stopped, killed, and what they say as one history."""
 
 import json
+import os
 import re
+import signal
 import subprocess
 import threading
 import time
@@ -51,9 +53,18 @@ class Member:
         for line in stream:
             event = history.parse(self.name, line.rstrip("\n"))
             if event is None or event.kind == "!":
-                self.said = [*self.said[-20:], line.strip()]
+                self.said = [*self.said[-100:], line.strip()]
             if event is not None:
                 self.group.add(event)
+
+    def complaints(self):
+        """The last that it said beside its history; what can say so also says where its threads are."""
+        if self.library in PYTHON and self.alive:
+            before = len(self.said)
+            os.kill(self.process.pid, signal.SIGUSR1)
+            time.sleep(1)  # nobody says when a stack is whole; it is read by people
+            return [*self.said[max(0, before - 12):before], *self.said[before:][:60]]
+        return self.said[-12:]
 
     def leave(self):
         """Asks it to leave the group; `ended` waits for it."""
@@ -180,9 +191,13 @@ class Group:
                 dead = [m for m in self.members if m.process.poll() not in (None, 0, -9)]
                 left = end - time.monotonic()
                 if left <= 0 or dead:
-                    complaints = [f"{m.name}: {m.said[-3:]}" for m in (dead or self.members) if m.said]
-                    raise AssertionError(f"{what}: not within {seconds} s, owned {dict(self.owners.of)}; {complaints}")
+                    break
                 self.changed.wait(min(left, 1))
+            else:
+                return
+            owned = dict(self.owners.of)
+        complaints = "".join(f"\n  {m.name}: " + "\n    ".join(m.complaints()) for m in (dead or self.members))
+        raise AssertionError(f"{what}: not within {seconds} s, owned {owned}; {coordinator.described(self.broker, self.name)}{complaints}")
 
     def wait_shared(self, members, seconds=90):
         """Until these members, each with a share, own every partition once."""

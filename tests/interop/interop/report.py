@@ -33,7 +33,7 @@ class Report:
             self.add(case, True, function(*arguments) or "")
         except Exception as error:  # noqa: BLE001 - the boundary of a case
             where = traceback.extract_tb(error.__traceback__)[-1]
-            self.add(case, False, f"{type(error).__name__}: {error} (line {where.lineno} of {where.name})"[:2000])
+            self.add(case, False, f"{type(error).__name__}: {error} (line {where.lineno} of {where.name})"[:20_000])
 
     def not_served(self, case, what):
         """A case that needs what the broker does not advertise."""

@@ -1,7 +1,10 @@
 """A group member on confluent-kafka, kafka-python or aiokafka; the contract is in README.md beside this file."""
 
 import asyncio
+import faulthandler
 import json
+import logging
+import signal
 import sys
 import threading
 import time
@@ -160,6 +163,10 @@ def kafka_python():
             progress.give_up([tp.partition for tp in lost])
 
     consumer.subscribe([TOPIC], listener=Listener())
+    # kafka-python 3.0.12 forgets a join that it led because partitions became known, if a poll ends between its assignment
+    # and the answer to SyncGroup: it owns nothing and sends no heartbeats any more. So they are known before it joins.
+    while not consumer.partitions_for_topic(TOPIC):
+        time.sleep(0.05)
     while not STOP.is_set():
         try:
             for tp, messages in consumer.poll(100).items():
@@ -224,6 +231,11 @@ async def aiokafka():
     await consumer.stop()
 
 
+# for the report of a case that waits in vain: what a coordinator was asked, and where every thread is
+logging.basicConfig(format="%(asctime)s %(name)s %(message)s", level=logging.WARNING)
+logging.getLogger("kafka.coordinator").setLevel(logging.INFO)
+logging.getLogger("aiokafka.consumer.group_coordinator").setLevel(logging.INFO)
+faulthandler.register(signal.SIGUSR1, all_threads=True)
 threading.Thread(target=wait_for_the_end, daemon=True).start()
 if OPTIONS["library"] == "aiokafka":
     asyncio.run(aiokafka())
