@@ -1,6 +1,7 @@
 //! `DescribeGroups`, key 15, versions 0-6. Above: request::router. Below: group on coordinator.
 //! State and members of classic groups. One that is not there is dead, and from version 6 on an error.
-//! Left out: nothing. v3 authorised operations, v4 static members, v6 GROUP_ID_NOT_FOUND.
+//! Left out: nothing. v3 authorised operations, v4 static members, v6 GROUP_ID_NOT_FOUND and messages: that of a group without
+//! an error says what it waits for, which clients of Kafka ignore and our tools show.
 
 use super::{
     Context, ServedOperations, Staged,
@@ -15,6 +16,9 @@ use mainstem_protocol::{
     },
 };
 
+/// First version with messages.
+const MESSAGES: i16 = 6;
+
 pub(crate) fn handle(
     context: &Context<'_>,
     request: DescribeGroupsRequest,
@@ -28,7 +32,11 @@ pub(crate) fn handle(
     };
     // act, answer
     let operations = ServedOperations::GROUP.bits_if(request.include_authorized_operations);
-    let found = move |id, outcome| found(id, outcome, operations);
+    let has_messages = MESSAGES <= context.version;
+    let found = move |id, outcome| {
+        let group = found(id, outcome, operations);
+        DescribedGroup { error_message: group.error_message.filter(|_| has_messages), ..group }
+    };
     answer_each(context, &request.groups, call, found, |groups| DescribeGroupsResponse {
         groups,
         ..DescribeGroupsResponse::default()

@@ -62,6 +62,8 @@ pub struct GroupDescription {
     pub assignor: String,
     /// Group epoch and epoch of the assignment, in a `consumer` group.
     pub epochs: Option<(i32, i32)>,
+    /// What a `classic` group waits for in a rebalance, as a phrase. Only Mainstem says so.
+    pub waits: Option<String>,
     /// The members.
     pub members: Vec<MemberDescription>,
 }
@@ -365,6 +367,7 @@ fn modern(group: DescribedModern) -> GroupDescription {
         state: group.group_state.to_string(),
         assignor: group.assignor_name.to_string(),
         epochs: Some((group.group_epoch, group.assignment_epoch)),
+        waits: None,
         members: members.collect(),
     }
 }
@@ -398,6 +401,7 @@ fn classic(group: DescribedClassic) -> GroupDescription {
         state: group.group_state.to_string(),
         assignor: group.protocol_data.to_string(),
         epochs: None,
+        waits: group.error_message.filter(|message| !message.is_empty()).map(|message| message.to_string()),
         members: members.collect(),
     }
 }

@@ -43,6 +43,7 @@ class Soak:
         self.group = Group(broker, "soak", "soak", PARTITIONS, arguments.protocol, session=6000,
                            **({"assignor": "range"} if arguments.protocol == "classic" else {}))
         self.over = threading.Event()
+        self.read_before = -1
         self.broker_kills = self.kills = self.leaves = 0
         self.began = time.monotonic()
 
@@ -89,6 +90,15 @@ class Soak:
         print(f"{time.monotonic() - self.began:5.0f} s: {written} written, {read} read, {sum(committed.values())} committed, "
               f"{history.repeated(events)} read again; {self.broker_kills} times the broker killed, {self.kills} members killed, "
               f"{self.leaves} left, {len(self.living())} live", flush=True)
+        if read == self.read_before < written:
+            self.explain()
+        self.read_before = read
+
+    def explain(self):
+        """Nobody has read for a while: what the coordinator says of it."""
+        done = subprocess.run([str(brokers.Mainstem.binary), "explain", "group", "soak", "--observe", "0s", "--timeout", "5s", "-q",
+                               "-b", self.broker.bootstrap], capture_output=True, text=True, check=False)
+        print("".join(f"        {line}\n" for line in (done.stdout or done.stderr).splitlines()[:12]), end="", flush=True)
 
     def run(self):
         arguments = self.arguments
@@ -169,8 +179,7 @@ def main():
     parser.add_argument("--seed", type=int, default=int(time.time()))
     arguments = parser.parse_args()
     print(f"negative control: {doctored.check()}; seed {arguments.seed}", flush=True)
-    if arguments.target == "mainstem":
-        brokers.Mainstem.binary = arguments.binary.resolve() if arguments.binary else runner.build()
+    brokers.Mainstem.binary = arguments.binary.resolve() if arguments.binary else runner.build()
     for family in FAMILIES[arguments.protocol]:  # nothing is built once the clock runs
         if family != "kcat":
             command(family, {})

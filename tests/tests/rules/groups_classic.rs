@@ -446,6 +446,40 @@ fn g3_a_described_group() {
     ask(a_described_group);
 }
 
+/// Whom a rebalance waits for is the message of a description without an error, in the versions that have one. Kafka tells it
+/// nowhere.
+#[test]
+fn g3_what_a_group_waits_for_is_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let broker = InProcess::start(folder.path()).unwrap();
+    let connect = || broker.connect().unwrap();
+    await_coordinator(&connect, "g");
+    let mut asker = broker.connect().unwrap();
+    let mut waits = |version| {
+        let request = DescribeGroupsRequest { groups: vec!["g".into()], ..DescribeGroupsRequest::default() };
+        let group = asker.call(version, &request).unwrap().groups.remove(0);
+        assert_eq!(group.error_code, 0);
+        group.error_message.map(|message| message.to_string())
+    };
+    let mut first = Member::new(&connect, "g", None);
+    assert_eq!(first.join(9).error_code, 0);
+    let id = first.id.clone();
+    assert_eq!(waits(6), Some(format!("waits for its leader {id} to assign the partitions")));
+    assert_eq!(waits(5), None);
+    first.sync(&[(&id, "all")]);
+    assert_eq!(waits(6), None);
+
+    let mut second = Member::new(&connect, "g", None);
+    second.join_once(9);
+    let asked = second.client.send(9, &second.join_request()).unwrap();
+    let expected = Some(format!("waits for 1 of 2 members to join again ({id})"));
+    assert!(eventually(|| waits(6) == expected));
+    assert_eq!(first.beat(), ErrorCode::RebalanceInProgress);
+    assert_eq!(first.join(9).error_code, 0);
+    assert_eq!(second.client.receive::<JoinGroupRequest>(9, asked).unwrap().error_code, 0);
+    broker.stop();
+}
+
 /// The first generation of a group waits three seconds by default.
 #[test]
 fn g3_the_first_generation_waits() {

@@ -5,7 +5,7 @@
 
 use super::{
     group::{ClassicGroup, ClassicState},
-    member::Member,
+    member::{Member, Waiting},
 };
 use bytes::Bytes;
 use mainstem_protocol::{
@@ -22,6 +22,8 @@ use std::collections::BTreeSet;
 
 /// Protocol type of consumers; the only one whose metadata the broker can read.
 const CONSUMERS: &str = "consumer";
+/// Most members that are named as awaited.
+const NAMED_MAX: usize = 10;
 
 impl ClassicGroup {
     pub(crate) fn state(&self) -> ClassicState {
@@ -65,6 +67,39 @@ impl ClassicGroup {
         }
     }
 
+    /// Whom or what the group waits for, as a phrase behind its name; `None` = nothing. Kafka's protocol has no field for it: it
+    /// travels as the message of a description without an error.
+    fn waits_for(&self) -> Option<String> {
+        match self.state {
+            ClassicState::PreparingRebalance if self.initial.is_some() => Some(
+                "waits for more members to come, for group.initial.rebalance.delay.ms each time".to_owned(),
+            ),
+            ClassicState::PreparingRebalance => {
+                let missing =
+                    || self.members.iter().filter(|member| !matches!(member.waiting, Waiting::Join(_)));
+                let named: Vec<_> = missing().take(NAMED_MAX).map(|member| &*member.id).collect();
+                let count = missing().count();
+                let again = (count != 0).then(|| {
+                    let more = if NAMED_MAX < count { ", .." } else { "" };
+                    format!(
+                        "{count} of {} members to join again ({}{more})",
+                        self.members.len(),
+                        named.join(", ")
+                    )
+                });
+                let newcomers = (!self.pending.is_empty())
+                    .then(|| format!("{} newcomers to use the ids that they were given", self.pending.len()));
+                let both: Vec<_> = [again, newcomers].into_iter().flatten().collect();
+                (!both.is_empty()).then(|| format!("waits for {}", both.join(", and for ")))
+            }
+            ClassicState::CompletingRebalance => {
+                let leader = self.leader.as_deref().unwrap_or_default();
+                Some(format!("waits for its leader {leader} to assign the partitions"))
+            }
+            ClassicState::Empty | ClassicState::Stable => None,
+        }
+    }
+
     /// An entry of DescribeGroups. Subscriptions are shown of a stable group only.
     pub(crate) fn described(&self) -> DescribedGroup {
         let protocol = match self.state {
@@ -83,6 +118,7 @@ impl ClassicGroup {
         };
         DescribedGroup {
             group_id: GroupId::from(&*self.id),
+            error_message: self.waits_for().map(Into::into),
             group_state: self.state.name().into(),
             protocol_type: self.protocol_type.clone().unwrap_or_default(),
             members: self.members.iter().map(described).collect(),

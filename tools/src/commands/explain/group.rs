@@ -45,7 +45,7 @@ Severities: problem (records are not read, or are lost), wait (ends by itself), 
   lag, stalled, lag-grows, catches-up   records that are not read; the last three need two looks (--observe)
   ok   nothing of all that
 The table leaves out what to do about each: it is on stderr, in -o wide and in -o json. Works with any Kafka-compatible
-broker: who is awaited while a classic group prepares a rebalance, Kafka's protocol does not tell.")]
+broker; who is awaited while a classic group prepares a rebalance, only Mainstem tells.")]
 pub(crate) struct Arguments {
     /// Id of the group.
     #[arg(value_name = "GROUP")]

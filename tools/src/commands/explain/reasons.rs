@@ -1,7 +1,7 @@
 //! From what was asked about a group to the reasons for how it is.
 //!
-//! Pure. Above: `group`, which asks. A rebalance is explained from what members own and shall own; a classic group tells
-//! neither while it rebalances, so that who is awaited there is not known to anybody but its coordinator.
+//! Pure. Above: `group`, which asks. A rebalance is explained from what members own and shall own. A classic group tells neither
+//! while it rebalances; whom it waits for, its coordinator says if it is a Mainstem.
 
 use super::{Finding, Severity};
 use crate::commands::group::human;
@@ -75,17 +75,24 @@ fn of_state(facts: &Facts) -> Vec<Finding> {
             vec![Finding::new(Severity::Problem, "empty-group", id, what).fix(fix)]
         }
         "PreparingRebalance" => {
-            let members = listed(group.members.iter().map(|member| &*member.member_id));
+            let awaited = group.waits.clone().unwrap_or_else(|| {
+                let members = listed(group.members.iter().map(|member| &*member.member_id));
+                format!("waits for some of its members to join again ({members})")
+            });
             let what = format!(
-                "members are asked to join again and nobody reads meanwhile; it goes on once all have, or without those \
-                 that have not within their max.poll.interval.ms. Members: {members}"
+                "{awaited}. Nobody reads meanwhile; it goes on once all have joined, or without those that have not within \
+                 their max.poll.interval.ms"
             );
             let fix = "look for a member that is busy with records: it joins with its next poll";
             vec![Finding::new(Severity::Wait, "preparing-rebalance", id, what).fix(fix)]
         }
         "CompletingRebalance" => {
-            let what = "all members have joined and wait for the assignment, which one of them computes";
-            found(Severity::Wait, "completing-rebalance", what.to_owned())
+            let what = match &group.waits {
+                Some(waits) => format!("all members have joined; it {waits}"),
+                None => "all members have joined and wait for the assignment, which one of them computes"
+                    .to_owned(),
+            };
+            found(Severity::Wait, "completing-rebalance", what)
         }
         "Assigning" => {
             let epochs = group.epochs.unwrap_or_default();
@@ -324,6 +331,7 @@ mod tests {
                 state: state.to_owned(),
                 assignor: "uniform".to_owned(),
                 epochs: is_modern.then_some((3, 3)),
+                waits: None,
                 members,
             },
             partitions: (0..).map(at).zip(partitions.iter().copied()).collect(),
@@ -359,9 +367,17 @@ mod tests {
     fn a_group_that_is_not_stable_says_what_it_waits_for() {
         check(&facts("Empty", vec![], &[]), &[("empty-group", "g", "7d after")]);
         let preparing = facts("PreparingRebalance", vec![member("m", &[], None)], &[]);
-        check(&preparing, &[("preparing-rebalance", "g", "Members: m")]);
-        let completing = facts("CompletingRebalance", vec![member("m", &[], None)], &[]);
+        check(&preparing, &[("preparing-rebalance", "g", "some of its members to join again (m)")]);
+        let mut told = preparing.clone();
+        told.description.waits = Some("waits for 1 of 2 members to join again (m)".to_owned());
+        check(
+            &told,
+            &[("preparing-rebalance", "g", "waits for 1 of 2 members to join again (m). Nobody reads")],
+        );
+        let mut completing = facts("CompletingRebalance", vec![member("m", &[], None)], &[]);
         check(&completing, &[("completing-rebalance", "g", "one of them computes")]);
+        completing.description.waits = Some("waits for its leader m to assign the partitions".to_owned());
+        check(&completing, &[("completing-rebalance", "g", "joined; it waits for its leader m")]);
         let mut assigning = facts("Assigning", vec![member("m", &[0], Some(&[0]))], &[read(10)]);
         assigning.description.epochs = Some((5, 3));
         check(&assigning, &[("assigning", "g", "of epoch 3, the group of 5")]);

@@ -120,6 +120,7 @@ pub(super) fn show(table: &Table) -> String {
         format!("{}{} {metadata} {part}\n", member.member_id, instance.unwrap_or_default())
     });
     let members: String = members.collect();
+    let waits = described.error_message.as_ref().map(|waits| format!("{waits}\n")).unwrap_or_default();
     let listed = group.listed();
     let simple = if group.is_simple() { " simple" } else { "" };
     let expiry = match group.expiry() {
@@ -129,7 +130,7 @@ pub(super) fn show(table: &Table) -> String {
     };
     let topics = group.topics.as_ref().map_or_else(|| "unknown".into(), list);
     short(&format!(
-        "{} {}/{} offsets {} topics {topics}{simple}\n{members}",
+        "{} {}/{} offsets {} topics {topics}{simple}\n{members}{waits}",
         listed.group_state,
         or_dash(Some(&listed.protocol_type)),
         or_dash(Some(&described.protocol_data)),
