@@ -7,6 +7,9 @@ from dataclasses import dataclass, field
 SLACK_MICROSECONDS = 5_000
 # How long after it got a partition a client may start its others anew.
 ANEW_MICROSECONDS = 3_000_000
+# How long before it says that it got a partition such a client may have asked where the others begin: nobody else owns those,
+# so that a commit of its own may have come between.
+ASKED_MICROSECONDS = 100_000
 
 
 @dataclass(order=True)
@@ -103,8 +106,10 @@ def early_starts(events):
         elif event.kind == "R":
             (partition,) = event.partitions
             who = (event.member, partition)
-            floor = committed_before(commits, partition, gain.get(event.member, 0) - SLACK_MICROSECONDS)
-            starts = who in first or (event.offset <= last.get(who, -1) and event.at - gain[event.member] < ANEW_MICROSECONDS)
+            anew = event.offset <= last.get(who, -1) and event.at - gain[event.member] < ANEW_MICROSECONDS
+            starts = who in first or anew
+            asked = gain.get(event.member, 0) - (ASKED_MICROSECONDS if anew and who not in first else SLACK_MICROSECONDS)
+            floor = committed_before(commits, partition, asked)
             if starts and event.offset < floor:
                 found.append(f"{event.member} read partition {partition} from {event.offset}, although {floor} was committed")
             elif not starts and who in last and event.offset != last[who] + 1:
