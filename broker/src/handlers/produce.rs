@@ -67,7 +67,7 @@ pub(crate) fn handle(context: &Context<'_>, request: ProduceRequest) -> Staged<P
             };
             let result =
                 result.map_err(|refusal| refusal.named(&reference.describe(context.services, data.index)));
-            partition_responses.push(produced.note(context, place, data.index, result));
+            partition_responses.push(produced.note(context, place, data.index, result, acks));
         }
         produced.response.responses.push(TopicProduceResponse {
             name: topic.name.detached(),
@@ -221,11 +221,15 @@ impl Produced {
         (topic, partition_place): (usize, usize),
         index: i32,
         result: Result<Written, Refusal>,
+        acks: Acks,
     ) -> PartitionProduceResponse {
         match result {
             Ok(written) => {
-                let committed = written.partition.committed(written.end);
-                self.waits.push(Wait { topic, partition_place, partition: written.partition, committed });
+                // What is committed already needs no second stage.
+                if acks == Acks::All && !written.partition.is_committed(written.end) {
+                    let committed = written.partition.committed(written.end);
+                    self.waits.push(Wait { topic, partition_place, partition: written.partition, committed });
+                }
                 PartitionProduceResponse {
                     index,
                     base_offset: written.base_offset.get(),
@@ -254,9 +258,7 @@ impl Produced {
                 }
                 return Staged::Disconnect;
             }
-            Acks::Leader => self.waits.clear(),
-            // What is committed already needs no second stage.
-            Acks::All => self.waits.retain_mut(|wait| wait.committed.try_recv().is_err()),
+            Acks::Leader | Acks::All => {}
         }
         let endpoints = LeaderHints::new(context.services, &context.peer.listener, &self.hints);
         self.response.node_endpoints =

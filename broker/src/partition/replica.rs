@@ -300,6 +300,11 @@ impl Partition {
         self.in_sync.lock().as_ref().is_some_and(InSync::is_enough)
     }
 
+    /// Whether every record below `end` is committed.
+    pub(crate) fn is_committed(&self, end: Offset) -> bool {
+        end <= self.log.offsets().high_watermark
+    }
+
     /// Resolves once every record below `end` is committed; to an error when this broker leads no more.
     pub(crate) fn committed(&self, end: Offset) -> oneshot::Receiver<()> {
         self.acknowledgements.wait(end, || self.log.offsets().high_watermark)

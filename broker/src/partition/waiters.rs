@@ -24,7 +24,12 @@ struct Queue {
     /// By offset wanted (exclusive bound), then by arrival.
     waiting: BTreeMap<(Offset, u64), oneshot::Sender<()>>,
     next_number: u64,
+    /// At this length those who gave up are looked for.
+    look_at: usize,
 }
+
+/// Waits up to here are not looked through.
+const FEW: usize = 1024;
 
 impl OffsetWaiters {
     /// Resolves to `Ok` once the high watermark is at least `wanted`, to an error when the wait is hopeless: the partition
@@ -37,6 +42,7 @@ impl OffsetWaiters {
             // The receiver is held, so this cannot fail.
             let _ = send.send(());
         } else {
+            queue.forget_who_gave_up();
             let number = queue.next_number;
             queue.next_number += 1;
             queue.waiting.insert((wanted, number), send);
@@ -64,6 +70,18 @@ impl OffsetWaiters {
     /// Ends every wait without success.
     pub(super) fn give_up(&self) {
         self.0.lock().waiting.clear();
+    }
+}
+
+impl Queue {
+    /// Whoever is out of time drops the receiver and is found here: while a disk does not answer, the same request may come
+    /// again and again. Each look halves the queue or lets it double, so that a wait costs a few steps at most.
+    fn forget_who_gave_up(&mut self) {
+        if self.waiting.len() < self.look_at.max(FEW) {
+            return;
+        }
+        self.waiting.retain(|_, waiting| !waiting.is_closed());
+        self.look_at = self.waiting.len() * 2;
     }
 }
 
@@ -161,6 +179,19 @@ mod tests {
         assert_eq!(far.try_recv(), Err(oneshot::error::TryRecvError::Empty));
         waiters.give_up();
         assert_eq!(far.try_recv(), Err(oneshot::error::TryRecvError::Closed));
+    }
+
+    /// The same request comes again and again, and each time its client gives up.
+    #[test]
+    fn waits_that_were_given_up_do_not_pile_up() {
+        let waiters = OffsetWaiters::default();
+        let held: Vec<_> = (0..100).map(|_| waiters.wait(Offset(10), || Offset(0))).collect();
+        for _ in 0..10 * FEW {
+            drop(waiters.wait(Offset(10), || Offset(0)));
+        }
+        assert!(waiters.len() <= FEW + 1, "{} wait", waiters.len());
+        waiters.reached(Offset(10));
+        assert!(held.into_iter().all(|mut wait| wait.try_recv() == Ok(())), "who still waits is told");
     }
 
     /// A fetch with `min_bytes` is woken by the append that completes them, not by the ones before.
