@@ -454,10 +454,10 @@ fn g3_what_a_group_waits_for_is_told() {
     let broker = InProcess::start(folder.path()).unwrap();
     let connect = || broker.connect().unwrap();
     await_coordinator(&connect, "g");
-    let mut asker = broker.connect().unwrap();
+    let mut observer = broker.connect().unwrap();
     let mut waits = |version| {
         let request = DescribeGroupsRequest { groups: vec!["g".into()], ..DescribeGroupsRequest::default() };
-        let group = asker.call(version, &request).unwrap().groups.remove(0);
+        let group = observer.call(version, &request).unwrap().groups.remove(0);
         assert_eq!(group.error_code, 0);
         group.error_message.map(|message| message.to_string())
     };

@@ -10,7 +10,7 @@ use super::{Log, marker, writer::LastBatch, writer::Writer};
 use crate::{
     config::{Durability, LogConfig},
     directory::Chore,
-    error::{AppendError, Context, IoFailure, StorageError},
+    error::{AppendError, IoFailure, StorageError},
     fs,
     producer_state::{AppendOrigin, EndTransactionMarker, MarkerKind, Verdict, VerificationGuard},
     segment::{IndexEntry, OffsetIndex},
@@ -241,7 +241,11 @@ impl Log {
             let len = usize::try_from(len).unwrap_or(usize::MAX);
             if took == len { Ok(()) } else { Err(fs::short_write(took, len)) }
         });
-        written.or_failure("append to", &writer.active.path()).map_err(|failure| self.failed(failure).into())
+        // The path is made for an error only: it takes three allocations.
+        written.map_err(|source| {
+            let path = writer.active.path();
+            self.failed(IoFailure { operation: "append to", path, source }).into()
+        })
     }
 
     /// Takes note, in memory, of a batch that stands at the write position, and moves that position behind it.
