@@ -1,6 +1,6 @@
 //! Where the coordinator is, as far as known, and when to try again after a failure. Pure.
 
-use crate::error::Error;
+use crate::error::{BrokerError, Error};
 use crate::retry::Backoff;
 use crate::runtime::Instant;
 
@@ -27,11 +27,20 @@ impl Finding {
         self.not_before.filter(|moment| now < *moment)
     }
 
-    /// The outcome of a look-up.
-    pub(super) fn found(&mut self, result: &Result<i32, Error>, now: Instant, chance: f64) {
+    /// The outcome of a look-up; an error that another one will not change is handed back.
+    pub(super) fn found(
+        &mut self,
+        result: &Result<i32, Error>,
+        now: Instant,
+        chance: f64,
+    ) -> Result<(), BrokerError> {
         match result {
             Ok(node) => self.node = Some(*node),
             Err(_) => self.failed(now, chance),
+        }
+        match result {
+            Err(Error::Broker(error)) if !error.is_retriable() => Err(error.clone()),
+            Ok(_) | Err(_) => Ok(()),
         }
     }
 

@@ -1,6 +1,6 @@
 //! `group delete-offsets`: deletes positions in topics that no member reads. Shows them, and asks.
 
-use super::{one, partition_failure, sum_up};
+use super::{one, positions_done};
 use crate::{
     connect::{ConnectionArguments, confirm, failure_of},
     exit::{Exit, Failure, near},
@@ -90,13 +90,7 @@ async fn delete(arguments: &Arguments, admin: &Admin, out: &mut Output) -> Resul
         .collect();
     let results = admin.delete_group_offsets(group, &partitions).await;
     let results = results.map_err(|error| failure_of(&format!("group {group:?}"), error))?;
-    let total = results.len();
-    let failures: Vec<_> = results
-        .into_iter()
-        .filter_map(|(partition, result)| Some(partition_failure(group, &partition, result.err()?)))
-        .collect();
-    note(format!("{} of {total} positions deleted", total - failures.len()));
-    sum_up(failures, total, "partitions")
+    positions_done(group, results, "deleted")
 }
 
 /// The broker refuses too, but partition by partition.

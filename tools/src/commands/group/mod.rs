@@ -16,7 +16,7 @@ pub(crate) use lag_time::{Unread, ages, human};
 use crate::{
     connect::{broker_failure, failure_of},
     exit::{Exit, Failure, near},
-    output::{Output, complain},
+    output::{Output, complain, note},
 };
 use mainstem_client::{Admin, Error, admin::GroupDescription, admin::GroupListing};
 use mainstem_protocol::model::TopicPartition;
@@ -130,6 +130,22 @@ fn sum_up(mut failures: Vec<Failure>, total: usize, what: &str) -> Result<(), Fa
             Err(Failure::new(exit, format!("{count} of {total} {what} failed")))
         }
     }
+}
+
+/// Tells how many positions were `done`, and sums up those that were not.
+fn positions_done(
+    group: &str,
+    results: impl IntoIterator<Item = (TopicPartition, Result<(), Error>)>,
+    done: &str,
+) -> Result<(), Failure> {
+    let results: Vec<_> = results.into_iter().collect();
+    let total = results.len();
+    let failures: Vec<_> = results
+        .into_iter()
+        .filter_map(|(partition, result)| Some(partition_failure(group, &partition, result.err()?)))
+        .collect();
+    note(format!("{} of {total} positions {done}", total - failures.len()));
+    sum_up(failures, total, "partitions")
 }
 
 /// What a partition's failure is called.

@@ -1,6 +1,6 @@
 //! `group seek`: moves positions of a group. Shows where each goes, and asks.
 
-use super::{described, one, partition_failure, refuse_active, sum_up, unknown_group};
+use super::{described, one, positions_done, refuse_active, unknown_group};
 use crate::{
     commands::consume::{all_partitions, range::offsets},
     connect::{ConnectionArguments, confirm, failure_of},
@@ -132,13 +132,7 @@ async fn seek(arguments: &Arguments, kafka: &Kafka, admin: &Admin, out: &mut Out
         .collect();
     let results = admin.alter_group_offsets(group, &targets).await;
     let results = results.map_err(|error| failure_of(&format!("group {group:?}"), error))?;
-    let total = results.len();
-    let failures: Vec<_> = results
-        .into_iter()
-        .filter_map(|(partition, result)| Some(partition_failure(group, &partition, result.err()?)))
-        .collect();
-    note(format!("{} of {total} positions set", total - failures.len()));
-    sum_up(failures, total, "partitions")
+    positions_done(group, results, "set")
 }
 
 async fn goal(admin: &Admin, text: &str) -> Result<Goal, Failure> {

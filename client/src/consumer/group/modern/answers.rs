@@ -22,11 +22,8 @@ impl Modern {
         chance: f64,
     ) {
         self.busy = false;
-        self.finding.found(result, now, chance);
-        if let Err(Error::Broker(error)) = result {
-            if !error.is_retriable() {
-                self.fail(error.clone());
-            }
+        if let Err(error) = self.finding.found(result, now, chance) {
+            self.fail(error);
         }
     }
 
