@@ -113,7 +113,8 @@ impl ByteWait {
         1 < self.missing.load(Ordering::Relaxed)
     }
 
-    fn add(&self, bytes: usize) {
+    /// So many of the missing bytes are there.
+    pub(crate) fn add(&self, bytes: usize) {
         let bytes = i64::try_from(bytes).unwrap_or(i64::MAX);
         if self.missing.fetch_sub(bytes, Ordering::AcqRel) <= bytes {
             self.wake();
@@ -206,6 +207,19 @@ mod tests {
         wait.satisfied().await;
         waiters.remove(key);
         waiters.arrived(|| panic!("nobody waits"));
+    }
+
+    /// Bytes that came before it was registered are found by a look, and count as well.
+    #[tokio::test]
+    async fn a_fetch_waits_only_for_what_no_look_found() {
+        let waiters = ByteWaiters::default();
+        let wait = ByteWait::new(100);
+        waiters.register(wait.clone());
+        wait.add(0);
+        wait.add(60);
+        assert!(!wait.satisfied.load(Ordering::Acquire));
+        waiters.arrived(|| 40);
+        wait.satisfied().await;
     }
 
     #[tokio::test]

@@ -165,7 +165,12 @@ def kafka_python():
     consumer.subscribe([TOPIC], listener=Listener())
     # kafka-python 3.0.12 forgets a join that it led because partitions became known, if a poll ends between its assignment
     # and the answer to SyncGroup: it owns nothing and sends no heartbeats any more. So they are known before it joins.
-    while not consumer.partitions_for_topic(TOPIC):
+    while not STOP.is_set():
+        try:
+            if consumer.partitions_for_topic(TOPIC):
+                break
+        except KafkaError as error:
+            say("!", f"metadata: {error!r}")
         time.sleep(0.05)
     while not STOP.is_set():
         try:

@@ -34,6 +34,7 @@ const REPLICA_STATE: i16 = 15;
 const MAX_WAIT: Duration = Duration::from_mins(1);
 /// Looks after a comparison. One is enough unless limits or the log itself moved what is read.
 const COMPARISONS_MAX: usize = 3;
+
 pub(crate) fn handle(context: &Context<'_>, request: FetchRequest) -> Staged<FetchResponse> {
     // authorise
     let replica =
@@ -128,11 +129,14 @@ struct Waiting {
 }
 
 impl Waiting {
-    /// Waits for what `look` did not find, and looks again: what came between that look and the registration told nobody.
+    /// Waits for what `look` did not find, and looks again: what came between that look and the registration told nobody. What
+    /// came just behind the registration counts twice, which only has the fetch look once more.
     fn begin(fetch: &Fetch, services: &Services, look: &Look) -> (Self, Look) {
         let wait = ByteWait::new(fetch.min_bytes.saturating_sub(look.bytes));
         let registrations = fetch.register(services, &wait);
-        (Self { wait, _registrations: registrations }, fetch.look(services))
+        let again = fetch.look(services);
+        wait.add(again.bytes.saturating_sub(look.bytes));
+        (Self { wait, _registrations: registrations }, again)
     }
 }
 
