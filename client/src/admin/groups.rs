@@ -233,11 +233,28 @@ impl Admin {
     }
 
     /// Moves positions of a group that has no members (else `UNKNOWN_MEMBER_ID`). A group that does not exist is created.
+    ///
+    /// A broker refuses a commit that does not fit into one batch of its internal topic, 1 MiB by default, so many positions
+    /// go in several requests, one after the other: if one fails, earlier ones are done. `Err` means that none is.
     pub async fn alter_group_offsets(
         &self,
         group: &str,
         offsets: &Committed,
     ) -> Result<PerPartition<()>, Error> {
+        let mut done = PerPartition::new();
+        for (number, part) in parts(group, offsets).iter().enumerate() {
+            match self.alter_some_offsets(group, part).await {
+                Ok(results) => done.extend(results),
+                Err(error) if number == 0 => return Err(error),
+                Err(error) => {
+                    done.extend(part.keys().map(|partition| (partition.clone(), Err(error.clone()))));
+                }
+            }
+        }
+        Ok(done)
+    }
+
+    async fn alter_some_offsets(&self, group: &str, offsets: &Committed) -> Result<PerPartition<()>, Error> {
         let build = |_: i16, _: &[String]| commit_request(&outsider(group), offsets);
         let split = |response: OffsetCommitResponse, groups: &[String]| {
             // A coordinator that is none says so for each partition.
@@ -307,6 +324,28 @@ impl Admin {
         });
         Ok(lags.collect())
     }
+}
+
+/// Positions whose records fit into one batch together, however the broker is set up within reason: half of a default batch. At
+/// least one part, so that a group is asked about even with nothing to do.
+fn parts(group: &str, offsets: &Committed) -> Vec<Committed> {
+    const MOST: usize = 512 * 1024;
+    // key, value and frame of a record, lengths and numbers
+    const FIXED: usize = 80;
+    let mut parts = vec![Committed::new()];
+    let mut bytes = 0;
+    for (partition, offset) in offsets {
+        let record = FIXED + group.len() + partition.topic.len() + offset.metadata.len();
+        bytes += record;
+        if MOST < bytes && parts.last().is_some_and(|part| !part.is_empty()) {
+            parts.push(Committed::new());
+            bytes = record;
+        }
+        if let Some(part) = parts.last_mut() {
+            part.insert(partition.clone(), offset.clone());
+        }
+    }
+    parts
 }
 
 fn outsider(group: &str) -> Asker {
@@ -403,5 +442,28 @@ fn classic(group: DescribedClassic) -> GroupDescription {
         epochs: None,
         waits: group.error_message.filter(|message| !message.is_empty()).map(|message| message.to_string()),
         members: members.collect(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn positions_are_parted_by_the_size_of_their_records_and_none_is_lost() {
+        let at = |index: i32, metadata: usize| {
+            let offset = OffsetAndMetadata { metadata: "m".repeat(metadata), ..OffsetAndMetadata::new(7) };
+            (TopicPartition::new("orders", PartitionIndex(index)), offset)
+        };
+        let few: Committed = (0..1_000).map(|index| at(index, 0)).collect();
+        assert_eq!(parts("group", &few), std::slice::from_ref(&few));
+        let many: Committed = (0..10_000).map(|index| at(index, 0)).collect();
+        let parted = parts("group", &many);
+        assert_eq!(parted.len(), 2);
+        assert_eq!(parted.into_iter().flatten().collect::<Committed>(), many);
+        // one that is larger than all goes alone, for the broker to judge
+        let large: Committed = (0..3).map(|index| at(index, 600_000)).collect();
+        assert_eq!(parts("group", &large).len(), 3);
+        assert_eq!(parts("group", &Committed::new()), [Committed::new()]);
     }
 }

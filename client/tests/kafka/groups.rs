@@ -453,6 +453,34 @@ fn groups_are_listed_described_moved_and_deleted() {
 }
 
 #[test]
+fn more_positions_than_a_batch_of_the_broker_holds_are_set_and_deleted() {
+    with_kafka(|kafka| async move {
+        const PARTITIONS: i32 = 300;
+        let admin = kafka.admin();
+        let topic = topic(&kafka, "many", PARTITIONS).await;
+        let group = fresh_topic("group");
+        // 300 times 4,096 bytes do not fit into 1 MiB; 4,096 is offset.metadata.max.bytes
+        let position = |index| {
+            let offset = OffsetAndMetadata { metadata: "m".repeat(4096), ..OffsetAndMetadata::new(0) };
+            (tp(&topic, index), offset)
+        };
+        let to: BTreeMap<_, _> = (0..PARTITIONS).map(position).collect();
+        for (partition, result) in admin.alter_group_offsets(&group, &to).await.unwrap() {
+            assert!(result.is_ok(), "{partition}: {result:?}");
+        }
+        let groups = [group.clone()];
+        let found = admin.group_offsets(&groups).await.remove(0).1.unwrap();
+        let found: BTreeMap<_, _> =
+            found.into_iter().map(|(partition, position)| (partition, position.unwrap().unwrap())).collect();
+        assert!(found == to, "{} positions came back", found.len());
+        for (_, result) in admin.delete_groups(&groups).await {
+            result.unwrap();
+        }
+        assert!(admin.group_offsets(&groups).await.remove(0).1.unwrap().is_empty());
+    });
+}
+
+#[test]
 fn a_topic_that_is_made_after_the_group_is_read_soon() {
     with_kafka(|kafka| async move {
         for protocol in BOTH {

@@ -115,14 +115,20 @@ fn refuse_active(description: &GroupDescription) -> Result<(), Failure> {
     .hint(format!("mainstem group describe {} --members", description.group_id)))
 }
 
+/// So many failures are told one by one.
+const TOLD: usize = 20;
+
 /// One failure as it is; some of many are exit 7, all of a kind keep their code.
 fn sum_up(mut failures: Vec<Failure>, total: usize, what: &str) -> Result<(), Failure> {
     match failures.len() {
         0 => Ok(()),
         1 if total == 1 => Err(failures.remove(0)),
         count => {
-            for failure in &failures {
+            for failure in failures.iter().take(TOLD) {
                 complain(failure);
+            }
+            if TOLD < count {
+                complain(format!("... and {} more", count - TOLD));
             }
             let first = failures.first().map_or(Exit::Failed, |failure| failure.exit);
             let same = count == total && failures.iter().all(|failure| failure.exit == first);
