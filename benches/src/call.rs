@@ -8,8 +8,10 @@ use mainstem_protocol::{
     message::{Request, decode_response, encode_request},
     messages::{
         create_topics::{CreatableTopic, CreatableTopicConfig, CreateTopicsRequest},
+        delete_topics::DeleteTopicsRequest,
         find_coordinator::FindCoordinatorRequest,
         incremental_alter_configs::{AlterConfigsResource, AlterableConfig, IncrementalAlterConfigsRequest},
+        list_offsets::{ListOffsetsPartition, ListOffsetsRequest, ListOffsetsTopic},
     },
 };
 use std::{
@@ -65,6 +67,34 @@ impl Caller {
         )?;
         ensure!(answer.topics.iter().all(|topic| topic.error_code == 0), "creating a topic: {answer:?}");
         Ok(())
+    }
+
+    /// Deletes a topic.
+    pub fn delete_topic(&mut self, name: &str) -> anyhow::Result<()> {
+        let request =
+            DeleteTopicsRequest { topic_names: vec![name.into()], timeout_ms: 30_000, ..Default::default() };
+        let answer = self.call(5, &request)?;
+        ensure!(answer.responses.iter().all(|topic| topic.error_code == 0), "deleting a topic: {answer:?}");
+        Ok(())
+    }
+
+    /// Where a consumer would find the end of each partition.
+    pub fn log_ends(&mut self, topic: &str, partitions: i32) -> anyhow::Result<Vec<i64>> {
+        const LATEST: i64 = -1;
+        let partitions = (0..partitions)
+            .map(|partition_index| ListOffsetsPartition {
+                partition_index,
+                current_leader_epoch: -1,
+                timestamp: LATEST,
+            })
+            .collect();
+        let topics = vec![ListOffsetsTopic { name: topic.into(), partitions }];
+        let answer = self.call(4, &ListOffsetsRequest { replica_id: -1, topics, ..Default::default() })?;
+        let mut ends: Vec<_> = answer.topics.into_iter().flat_map(|topic| topic.partitions).collect();
+        ends.sort_by_key(|partition| partition.partition_index);
+        let failed = ends.iter().find(|partition| partition.error_code != 0);
+        ensure!(failed.is_none(), "looking for the end of a partition: {failed:?}");
+        Ok(ends.iter().map(|partition| partition.offset).collect())
     }
 
     /// Sets one config of a topic.

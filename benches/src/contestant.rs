@@ -1,15 +1,23 @@
-//! Brokers as processes: start, CPU, memory, stop. A process is killed when its handle goes.
+//! Brokers as processes: start, CPU, memory, stop. A process is killed when its handle goes, or when this program is ended.
 
 use anyhow::{Context as _, bail, ensure};
-use rustix::process::{Pid, Signal, kill_process};
+use parking_lot::Mutex;
+use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 use std::{
+    collections::BTreeSet,
+    ffi::OsStr,
     fs,
     io::{self, BufRead as _, BufReader, Read as _, Write as _},
     net::{SocketAddr, TcpStream},
+    os::unix::process::CommandExt as _,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     time::{Duration, Instant},
 };
+use tokio::signal::unix::{SignalKind, signal};
+
+/// Process groups of all brokers that run. Each broker leads one, so that what stands before it (a tracer) goes with it.
+static RUNNING: Mutex<BTreeSet<i32>> = Mutex::new(BTreeSet::new());
 
 /// A running broker.
 pub struct Contestant {
@@ -47,11 +55,11 @@ pub struct Usage {
 
 impl Contestant {
     /// The null broker, as a child of this very program.
-    pub fn null(name: &str, mode: &str, dir: &Path) -> anyhow::Result<Self> {
-        let mut command = Command::new(std::env::current_exe()?);
-        command.args(["null", "--mode", mode, "--dir"]).arg(dir).stdout(Stdio::piped());
+    pub fn null(name: &str, wrapper: &[&str], mode: &str, dir: &Path) -> anyhow::Result<Self> {
+        let mut command = wrapped(wrapper, std::env::current_exe()?);
+        command.args(["null", "--mode", mode, "--dir"]).arg(dir).stdin(Stdio::null()).stdout(Stdio::piped());
         let began = Instant::now();
-        let mut child = command.spawn().context("starting the null broker")?;
+        let mut child = spawn(&mut command)?;
         let mut line = String::new();
         BufReader::new(child.stdout.take().context("stdout")?).read_line(&mut line)?;
         let port: u16 =
@@ -66,9 +74,11 @@ impl Contestant {
         })
     }
 
-    /// A Mainstem with shipped defaults but for ports, folder and the given settings.
+    /// A Mainstem with shipped defaults but for ports, folder and the given settings. `wrapper` is what stands before it on the
+    /// command line: a tracer and its arguments, or nothing.
     pub fn mainstem(
         name: &str,
+        wrapper: &[&str],
         binary: &Path,
         dir: &Path,
         settings: &[(&str, &str)],
@@ -77,7 +87,7 @@ impl Contestant {
         let admin = free_port()?;
         fs::create_dir_all(dir)?;
         let log = fs::File::create(dir.join("broker.log"))?;
-        let mut command = Command::new(binary);
+        let mut command = wrapped(wrapper, binary);
         command.arg("serve").stdout(log.try_clone()?).stderr(log).stdin(Stdio::null());
         let listeners = format!("PLAINTEXT://127.0.0.1:{port}");
         let admin = format!("127.0.0.1:{admin}");
@@ -119,7 +129,10 @@ impl Contestant {
             }
         }
         let status = self.child.wait()?;
-        ensure!(stop == Stop::Kill || status.success(), "{} stopped with {status}", self.name);
+        // a JVM that ends in order after SIGTERM says 143
+        let in_order = status.success() || status.code() == Some(143);
+        ensure!(stop == Stop::Kill || in_order, "{} stopped with {status}", self.name);
+        forget(&self.child);
         (self.child, self.start) = spawn_until_answering(&mut self.command, self.address, &self.dir)?;
         Ok((self.start, self))
     }
@@ -128,13 +141,24 @@ impl Contestant {
     pub fn usage(&self) -> anyhow::Result<Usage> {
         usage(self.child.id())
     }
+
+    /// Whether it still runs.
+    pub fn is_alive(&self) -> bool {
+        usage(self.child.id()).is_ok_and(|usage| 0 < usage.resident)
+    }
+
+    /// Its process id.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
 }
 
 impl Drop for Contestant {
     fn drop(&mut self) {
         // the round is over either way; a process that is gone already is what is wanted
-        let _ = self.child.kill();
+        let _ = kill_process_group(Pid::from_child(&self.child), Signal::KILL);
         let _ = self.child.wait();
+        forget(&self.child);
         let _ = fs::remove_dir_all(&self.dir);
     }
 }
@@ -164,21 +188,71 @@ fn spawn_until_answering(
     dir: &Path,
 ) -> anyhow::Result<(Child, Duration)> {
     let began = Instant::now();
-    let mut child =
-        command.spawn().with_context(|| format!("starting {}", command.get_program().display()))?;
+    let mut child = spawn(command)?;
     while !answers(address) {
         if let Some(status) = child.try_wait()? {
+            forget(&child);
             let log = fs::read_to_string(dir.join("broker.log")).unwrap_or_default();
             bail!("the broker ended with {status}: {log}");
         }
         if Duration::from_mins(2) < began.elapsed() {
             // it is about to be given up; what the kill says changes nothing
-            let _ = child.kill();
+            let _ = kill_process_group(Pid::from_child(&child), Signal::KILL);
+            let _ = child.wait();
+            forget(&child);
             bail!("the broker did not answer within 2 minutes");
         }
         std::thread::sleep(Duration::from_millis(1));
     }
     Ok((child, began.elapsed()))
+}
+
+/// A command with what stands before it.
+pub(crate) fn wrapped(wrapper: &[&str], program: impl AsRef<OsStr>) -> Command {
+    let Some((first, rest)) = wrapper.split_first() else { return Command::new(program) };
+    let mut command = Command::new(first);
+    command.args(rest).arg(program);
+    command
+}
+
+fn spawn(command: &mut Command) -> anyhow::Result<Child> {
+    // the lock is held, so that no broker starts that `end_with_the_program` does not know of
+    let mut running = RUNNING.lock();
+    let child = command
+        .process_group(0)
+        .spawn()
+        .with_context(|| format!("starting {}", command.get_program().display()))?;
+    running.insert(Pid::from_child(&child).as_raw_nonzero().get());
+    Ok(child)
+}
+
+fn forget(child: &Child) {
+    RUNNING.lock().remove(&Pid::from_child(child).as_raw_nonzero().get());
+}
+
+/// From now on SIGINT and SIGTERM end all brokers, and then this program with 130.
+pub fn end_with_the_program() -> anyhow::Result<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let (mut interrupt, mut terminate) = {
+        let _guard = runtime.enter();
+        (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?)
+    };
+    std::thread::Builder::new().name("signals".into()).spawn(move || {
+        runtime.block_on(async {
+            tokio::select! {
+                _ = interrupt.recv() => {}
+                _ = terminate.recv() => {}
+            }
+        });
+        let running = RUNNING.lock();
+        for pid in running.iter().filter_map(|pid| Pid::from_raw(*pid)) {
+            // one that has ended by itself is what is wanted
+            let _ = kill_process_group(pid, Signal::KILL);
+        }
+        eprintln!("\ninterrupted: brokers are stopped, rounds that ended are kept");
+        std::process::exit(130);
+    })?;
+    Ok(())
 }
 
 /// Whether a request gets its answer. That a connection is made says little: a broker may bind its address before it is

@@ -9,7 +9,7 @@ use mainstem_protocol::{message::encode_request, messages::api_versions::ApiVers
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use std::{
     io::{Read as _, Write as _},
-    net::TcpStream,
+    net::{SocketAddr, TcpStream},
     path::PathBuf,
     time::Duration,
 };
@@ -36,12 +36,13 @@ pub fn run(options: &Options) -> anyhow::Result<()> {
     allow_descriptors(options.connections)?;
     let most = (options.connections + 100).to_string();
     let settings = [("max.connections", most.as_str()), ("max.connection.creation.rate", "100000")];
-    let broker = Contestant::mainstem("mainstem", &options.binary, &options.dir, &settings)?;
+    let broker = Contestant::mainstem("mainstem", &[], &options.binary, &options.dir, &settings)?;
     // What the first clients cost once (lazy tables, pooled buffers) is no cost of a connection.
-    let _warm = (0..100).map(|_| client(&broker)).collect::<anyhow::Result<Vec<_>>>()?;
+    let _warm = (0..100).map(|_| client(broker.address)).collect::<anyhow::Result<Vec<_>>>()?;
     std::thread::sleep(Duration::from_secs(options.quiet));
     let before = broker.usage()?;
-    let clients = (0..options.connections).map(|_| client(&broker)).collect::<anyhow::Result<Vec<_>>>()?;
+    let clients =
+        (0..options.connections).map(|_| client(broker.address)).collect::<anyhow::Result<Vec<_>>>()?;
     let loaded = broker.usage()?;
     std::thread::sleep(Duration::from_secs(options.quiet));
     let after = broker.usage()?;
@@ -77,8 +78,8 @@ fn mib(bytes: u64) -> f64 {
 }
 
 /// A client that asked for the versions and got its answer.
-fn client(broker: &Contestant) -> anyhow::Result<TcpStream> {
-    let mut stream = TcpStream::connect(broker.address).context("connecting")?;
+pub(crate) fn client(address: SocketAddr) -> anyhow::Result<TcpStream> {
+    let mut stream = TcpStream::connect(address).context("connecting")?;
     let request = encode_request(1, Some("idle"), 0, &ApiVersionsRequest::default())?;
     stream.write_all(&request.into_contiguous().context("no records in this request")?)?;
     let mut len = [0; 4];

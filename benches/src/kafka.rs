@@ -3,7 +3,7 @@
 //! Above: runs that compare. Below: [`contestant`](crate::contestant). Without Java, or without jars and Maven to fetch them,
 //! it is left out, and the run says so.
 
-use crate::contestant::{Contestant, free_port};
+use crate::contestant::{Contestant, free_port, wrapped};
 use anyhow::{Context as _, ensure};
 use std::{
     fmt::Write as _,
@@ -34,19 +34,18 @@ pub struct Kafka {
 }
 
 impl Peer {
-    /// The peer, if it is wanted and can be had; else says why not.
+    /// The peer, if it is wanted and can be had; else says why not, and where `CI` is set that is an error.
     pub fn find(&self) -> anyhow::Result<Option<Kafka>> {
-        let left_out = |why: &str| eprintln!("Apache Kafka is left out: {why}");
         if self.without_kafka {
             return Ok(None);
         }
         if !runs("java") {
-            left_out("java is missing");
+            left_out("Apache Kafka", "java is missing")?;
             return Ok(None);
         }
         if !has_jars(&self.kafka_jars) {
             if !runs("mvn") {
-                left_out("its jars are not there, and mvn is missing");
+                left_out("Apache Kafka", "its jars are not there, and mvn is missing")?;
                 return Ok(None);
             }
             let status = Command::new("mvn")
@@ -61,6 +60,13 @@ impl Peer {
     }
 }
 
+/// Says what a run does without. Where `CI` is set, nothing may be missing.
+pub(crate) fn left_out(what: &str, why: &str) -> anyhow::Result<()> {
+    ensure!(std::env::var_os("CI").is_none(), "{what}: {why}");
+    eprintln!("{what} is left out: {why}");
+    Ok(())
+}
+
 fn runs(program: &str) -> bool {
     let version = Command::new(program).arg("-version").stdout(Stdio::null()).stderr(Stdio::null()).status();
     version.is_ok_and(|status| status.success())
@@ -72,8 +78,15 @@ fn has_jars(folder: &Path) -> bool {
 }
 
 impl Kafka {
-    /// A node with shipped defaults but for ports, folder, replication factors and the given settings.
-    pub fn start(&self, name: &str, dir: &Path, settings: &[(&str, &str)]) -> anyhow::Result<Contestant> {
+    /// A node with shipped defaults but for ports, folder, replication factors and the given settings. `wrapper` is what stands
+    /// before it on the command line: a tracer and its arguments, or nothing.
+    pub fn start(
+        &self,
+        name: &str,
+        wrapper: &[&str],
+        dir: &Path,
+        settings: &[(&str, &str)],
+    ) -> anyhow::Result<Contestant> {
         let (port, controller) = (free_port()?, free_port()?);
         let _ = fs::remove_dir_all(dir);
         fs::create_dir_all(dir)?;
@@ -94,7 +107,7 @@ impl Kafka {
         fs::write(&file, properties)?;
         let log = fs::File::create(dir.join("broker.log"))?;
         let format = self
-            .java(&["-Xmx256m"])
+            .java(&[], &["-Xmx256m"])
             .args([
                 "kafka.tools.StorageTool",
                 "format",
@@ -114,22 +127,41 @@ impl Kafka {
             fs::read_to_string(dir.join("broker.log"))?
         );
         // As kafka-server-start.sh has it.
-        let mut command = self.java(&[
-            "-Xms1G",
-            "-Xmx1G",
-            "-server",
-            "-XX:+UseG1GC",
-            "-XX:MaxGCPauseMillis=20",
-            "-XX:InitiatingHeapOccupancyPercent=35",
-            "-XX:+ExplicitGCInvokesConcurrent",
-            "-Djava.awt.headless=true",
-        ]);
+        let mut command = self.java(
+            wrapper,
+            &[
+                "-Xms1G",
+                "-Xmx1G",
+                "-server",
+                "-XX:+UseG1GC",
+                "-XX:MaxGCPauseMillis=20",
+                "-XX:InitiatingHeapOccupancyPercent=35",
+                "-XX:+ExplicitGCInvokesConcurrent",
+                "-Djava.awt.headless=true",
+            ],
+        );
         command.arg("kafka.Kafka").arg(&file).stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
         Contestant::of_command(name, command, ([127, 0, 0, 1], port).into(), &dir)
     }
 
-    fn java(&self, flags: &[&str]) -> Command {
-        let mut command = Command::new("java");
+    /// Its version, by the name of its jar.
+    pub fn version(&self) -> String {
+        let names = fs::read_dir(&self.jars).into_iter().flatten().filter_map(Result::ok);
+        let names = names.map(|entry| entry.file_name().to_string_lossy().into_owned());
+        let jar =
+            names.filter_map(|name| Some(name.strip_prefix("kafka_2.13-")?.strip_suffix(".jar")?.to_owned()));
+        jar.min().unwrap_or_else(|| "unknown".to_owned())
+    }
+
+    /// One of Kafka's tools, by the name of its class.
+    pub fn tool(&self, class: &str) -> Command {
+        let mut command = self.java(&[], &["-Xmx512m"]);
+        command.arg(class).stdin(Stdio::null());
+        command
+    }
+
+    fn java(&self, wrapper: &[&str], flags: &[&str]) -> Command {
+        let mut command = wrapped(wrapper, "java");
         command
             .args(flags)
             .arg(format!("-Dlog4j2.configurationFile={}", self.logging.display()))

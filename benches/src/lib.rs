@@ -1,15 +1,14 @@
 //! Micro-benches, the null broker, the load client and the side-by-side runs.
 //!
 //! Reading order: [`frames`] (the bytes that all contestants get), [`null`] (what physics demands), [`load`] (the
-//! client), [`contestant`] (processes and their CPU), [`figures`] (the runs),
-//! [`idle`] (what a connection costs), [`partitions`] (what a partition costs),
-//! [`compaction`] (what a pass costs), [`groups`] (what consumer groups cost); [`kafka`] and [`call`] serve those that
-//! compare with Apache Kafka.
+//! client), [`contestant`] (processes and their CPU), [`kafka`] (Apache Kafka as one), [`call`] (requests of the runs),
+//! [`compare`] (the side-by-side run), [`idle`] (what a connection costs), [`partitions`] (what a partition costs),
+//! [`compaction`] (what a pass costs), [`groups`] (what consumer groups cost).
 
 pub mod call;
 pub mod compaction;
+pub mod compare;
 pub mod contestant;
-pub mod figures;
 pub mod frames;
 pub mod groups;
 pub mod idle;

@@ -1,7 +1,7 @@
 //! `mainstem-benches`: the null broker as a process, and the side-by-side figures.
 
 use clap::{Parser, Subcommand};
-use mainstem_benches::{compaction, figures, groups, idle, null, partitions};
+use mainstem_benches::{compaction, compare, contestant, groups, idle, null, partitions};
 
 #[derive(Parser)]
 #[command(about = "Side-by-side figures: the null broker and Mainstem under the same load")]
@@ -14,8 +14,8 @@ struct Arguments {
 enum Command {
     /// Serves the null broker until it is killed.
     Null(null::Options),
-    /// Runs the scenarios in ABAB rounds and prints a table; with --out also writes the raw rows.
-    Figures(figures::Options),
+    /// Runs the scenarios side by side in alternating rounds: the null broker, Mainstem, Apache Kafka.
+    Compare(compare::Options),
     /// Measures the memory of idle connections.
     Idle(idle::Options),
     /// Compacts a log of keys and prints what it costs: storage alone, or in brokers, Apache Kafka beside.
@@ -27,9 +27,11 @@ enum Command {
 }
 
 fn main() -> anyhow::Result<()> {
-    match Arguments::parse().command {
+    let command = Arguments::parse().command;
+    contestant::end_with_the_program()?;
+    match command {
         Command::Null(options) => null::serve(&options),
-        Command::Figures(options) => figures::run(&options),
+        Command::Compare(options) => compare::run(&options),
         Command::Idle(options) => idle::run(&options),
         Command::Compaction(options) => compaction::run(&options),
         Command::Groups(options) => groups::run(&options),

@@ -57,9 +57,9 @@ struct Row {
 /// Runs the rounds and prints a line for each.
 pub(super) fn run(options: &Options, binary: &Path) -> anyhow::Result<()> {
     let mut contestants =
-        vec![Contestant::mainstem("mainstem", binary, &options.dir.join("mainstem"), SETTINGS)?];
+        vec![Contestant::mainstem("mainstem", &[], binary, &options.dir.join("mainstem"), SETTINGS)?];
     if let Some(kafka) = options.peer.find()? {
-        contestants.push(kafka.start("kafka", &options.dir.join("kafka"), SETTINGS)?);
+        contestants.push(kafka.start("kafka", &[], &options.dir.join("kafka"), SETTINGS)?);
     }
     let mut rows = Vec::new();
     for round in 0..=options.rounds {

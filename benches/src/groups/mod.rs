@@ -67,6 +67,9 @@ pub struct Options {
     /// Only contestants whose name contains this.
     #[arg(long)]
     pub only: Option<String>,
+    /// Only groups of this protocol; commits are measured with the classic one.
+    #[arg(long)]
+    pub protocol: Option<Protocol>,
     /// Where to append to rounds.jsonl, and to write tables.md of all that is in it; nowhere without it.
     #[arg(long)]
     pub out: Option<PathBuf>,
@@ -74,10 +77,13 @@ pub struct Options {
     pub peer: Peer,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+/// How members of a group and its coordinator talk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "lowercase")]
-enum Protocol {
+pub enum Protocol {
+    /// JoinGroup and SyncGroup.
     Classic,
+    /// ConsumerGroupHeartbeat (KIP-848).
     Consumer,
 }
 
@@ -96,7 +102,9 @@ struct Member {
 }
 
 const SESSION_MS: i32 = 45_000;
-const CONTESTANTS: [&str; 3] = ["mainstem fsync", "mainstem replicated", "kafka"];
+/// Commits of Mainstem are on disk before the answer in either mode; Kafka's are with `flush.messages=1` on its internal topic.
+const CONTESTANTS: [&str; 4] = ["mainstem fsync", "mainstem replicated", "kafka", KAFKA_DISK];
+const KAFKA_DISK: &str = "kafka flush.messages=1";
 /// All groups read one topic, with a partition for each member.
 const TOPIC: &str = "groups-01";
 const AT_MOST: Duration = Duration::from_secs(100);
@@ -146,6 +154,9 @@ pub fn run(options: &Options) -> anyhow::Result<()> {
             }
             let Some(contestant) = start(options, name, kafka.as_ref())? else { continue };
             for protocol in [Protocol::Classic, Protocol::Consumer] {
+                if options.protocol.is_some_and(|only| only != protocol) {
+                    continue;
+                }
                 eprintln!("{name}, {protocol:?}, round {round}");
                 let row = one_round(options, &contestant, protocol, round)
                     .with_context(|| format!("{name}, {protocol:?}, round {round}"))?;
@@ -182,16 +193,19 @@ fn start(options: &Options, name: &str, kafka: Option<&Kafka>) -> anyhow::Result
     let contestant = match name.strip_prefix("mainstem ") {
         Some(durability) => {
             let settings = [limits[0], limits[1], ("mainstem.durability", durability)];
-            Contestant::mainstem(name, &options.binary, &dir, &settings)?
+            Contestant::mainstem(name, &[], &options.binary, &dir, &settings)?
         }
         None => match kafka {
-            Some(kafka) => kafka.start(name, &dir, &limits)?,
+            Some(kafka) => kafka.start(name, &[], &dir, &limits)?,
             None => return Ok(None),
         },
     };
     let mut caller = Caller::new(contestant.address)?;
     caller.create_topic(TOPIC, i32::try_from(options.members)?, &[])?;
     caller.await_coordinator("any")?;
+    if name == KAFKA_DISK {
+        caller.set_config("__consumer_offsets", "flush.messages", "1")?;
+    }
     Ok(Some(contestant))
 }
 

@@ -1,9 +1,10 @@
 //! Hot Fetch in a closed loop, one request in flight per connection, answers read and thrown away.
 
-use super::{Moved, on_one_thread};
+use super::{Moved, latencies, micros, on_one_thread, produce};
 use crate::frames::{self, CORRELATION_AT, FETCH_ERROR_AT, FETCH_OFFSET_AT, FETCH_RECORDS_AT};
-use anyhow::{Context as _, ensure};
+use anyhow::ensure;
 use bytes::Buf as _;
+use hdrhistogram::Histogram;
 use std::{cell::Cell, net::SocketAddr, rc::Rc, time::Instant};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
@@ -31,12 +32,7 @@ pub struct FetchLoad {
 pub fn fetch(load: &FetchLoad) -> anyhow::Result<Moved> {
     on_one_thread(async {
         let left = Rc::new(Cell::new(i64::try_from(load.bytes)?));
-        let mut sockets = Vec::new();
-        for _ in 0..load.connections {
-            let socket = TcpStream::connect(load.address).await.context("connecting the load client")?;
-            socket.set_nodelay(true)?;
-            sockets.push(socket);
-        }
+        let sockets = produce::connect(load.address, load.connections).await?;
         let began = Instant::now();
         let tasks: Vec<_> = sockets
             .into_iter()
@@ -47,10 +43,10 @@ pub fn fetch(load: &FetchLoad) -> anyhow::Result<Moved> {
             .collect();
         let mut moved = Moved::default();
         for task in tasks {
-            let (bytes, micros) = task.await??;
+            let (bytes, latencies) = task.await??;
             moved.bytes += bytes;
-            moved.requests += micros.len() as u64;
-            moved.micros.extend(micros);
+            moved.requests += latencies.len();
+            moved.latencies.add(latencies)?;
         }
         moved.wall = began.elapsed();
         Ok(moved)
@@ -62,11 +58,11 @@ async fn connection(
     load: FetchLoad,
     start: usize,
     left: Rc<Cell<i64>>,
-) -> anyhow::Result<(u64, Vec<u32>)> {
+) -> anyhow::Result<(u64, Histogram<u64>)> {
     let mut frame = frames::fetch(&load.topic, 0, 0, load.max_bytes);
     let mut head = [0; 4 + FETCH_RECORDS_AT];
     let mut sink = vec![0; 256 * 1024];
-    let (mut bytes, mut micros) = (0_u64, Vec::new());
+    let (mut bytes, mut latencies) = (0_u64, latencies());
     for (correlation, offset) in load.offsets.iter().cycle().skip(start * 7).enumerate() {
         if left.get() <= 0 {
             break;
@@ -86,9 +82,11 @@ async fn connection(
         left.set(left.get() - i64::try_from(rest)?);
         while rest > 0 {
             let part = rest.min(sink.len());
-            rest -= socket.read(&mut sink[..part]).await?;
+            let count = socket.read(&mut sink[..part]).await?;
+            ensure!(count > 0, "the broker closed the connection");
+            rest -= count;
         }
-        micros.push(u32::try_from(began.elapsed().as_micros()).unwrap_or(u32::MAX));
+        latencies.saturating_record(micros(began.elapsed()));
     }
-    Ok((bytes, micros))
+    Ok((bytes, latencies))
 }

@@ -4,13 +4,13 @@
 //! Above: `mod`. Below: [`Contestant`], the wire. What an empty broker needs is taken off the figures of memory.
 
 use crate::{
+    call::Caller,
     contestant::{Contestant, Stop, Usage},
     frames,
 };
 use anyhow::{Context as _, ensure};
 use bytes::Bytes;
 use mainstem_protocol::{
-    message::{Request, decode_response, encode_request},
     messages::{
         create_topics::{CreatableTopic, CreateTopicsRequest},
         metadata::{MetadataRequest, MetadataRequestTopic},
@@ -20,8 +20,7 @@ use mainstem_protocol::{
     wire::Records,
 };
 use std::{
-    io::{Read as _, Write as _},
-    net::{SocketAddr, TcpStream},
+    net::SocketAddr,
     path::{Path, PathBuf},
     time::{Duration, Instant},
 };
@@ -41,7 +40,7 @@ pub(super) struct Options {
 pub(super) fn run(options: &Options) -> anyhow::Result<()> {
     let settings: Vec<(&str, &str)> =
         options.settings.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();
-    let broker = Contestant::mainstem("mainstem", &options.binary, &options.dir, &settings)?;
+    let broker = Contestant::mainstem("mainstem", &[], &options.binary, &options.dir, &settings)?;
     std::thread::sleep(options.quiet);
     let empty = broker.usage()?;
     println!("broker, empty: start {:.3} s; {}", broker.start.as_secs_f64(), total(empty));
@@ -90,7 +89,7 @@ fn topic(number: usize) -> String {
 
 /// Creates the topics, a few in each request.
 fn create(address: SocketAddr, options: &Options) -> anyhow::Result<()> {
-    let mut stream = connect(address)?;
+    let mut caller = Caller::new(address)?;
     let numbers: Vec<usize> = (0..options.topics).collect();
     for some in numbers.chunks(20) {
         let creatable = |number: &usize| CreatableTopic {
@@ -104,7 +103,7 @@ fn create(address: SocketAddr, options: &Options) -> anyhow::Result<()> {
             timeout_ms: 120_000,
             ..Default::default()
         };
-        let answer = call(&mut stream, 5, &request)?;
+        let answer = caller.call(5, &request)?;
         for topic in answer.topics {
             ensure!(topic.error_code == 0, "creating {:?}: error {}", topic.name, topic.error_code);
         }
@@ -115,7 +114,7 @@ fn create(address: SocketAddr, options: &Options) -> anyhow::Result<()> {
 /// Writes one batch to every partition.
 fn fill(address: SocketAddr, options: &Options) -> anyhow::Result<()> {
     let batch = frames::batch(1_100, 1_000, Compression::None);
-    let mut stream = connect(address)?;
+    let mut caller = Caller::new(address)?;
     for number in 0..options.topics {
         let data = |index| PartitionProduceData { index, records: Records::from(Bytes::clone(&batch)) };
         let request = ProduceRequest {
@@ -128,7 +127,7 @@ fn fill(address: SocketAddr, options: &Options) -> anyhow::Result<()> {
             }],
             ..Default::default()
         };
-        for response in call(&mut stream, 8, &request)?.responses {
+        for response in caller.call(8, &request)?.responses {
             for partition in response.partition_responses {
                 ensure!(partition.error_code == 0, "writing: error {}", partition.error_code);
             }
@@ -139,32 +138,16 @@ fn fill(address: SocketAddr, options: &Options) -> anyhow::Result<()> {
 
 /// Every partition has a leader.
 fn check(address: SocketAddr, options: &Options) -> anyhow::Result<()> {
-    let mut stream = connect(address)?;
+    let mut caller = Caller::new(address)?;
     for number in 0..options.topics {
         let named = MetadataRequestTopic { name: Some(topic(number).as_str().into()), ..Default::default() };
         let request = MetadataRequest { topics: Some(vec![named]), ..Default::default() };
-        let answer = call(&mut stream, 9, &request)?;
+        let answer = caller.call(9, &request)?;
         let partitions = &answer.topics.first().context("a topic")?.partitions;
         ensure!(partitions.len() == usize::try_from(options.per_topic)?, "{} partitions", partitions.len());
         ensure!(partitions.iter().all(|partition| 0 <= partition.leader_id), "a partition has no leader");
     }
     Ok(())
-}
-
-fn connect(address: SocketAddr) -> anyhow::Result<TcpStream> {
-    let stream = TcpStream::connect(address).context("connecting")?;
-    stream.set_nodelay(true)?;
-    Ok(stream)
-}
-
-fn call<R: Request>(stream: &mut TcpStream, version: i16, request: &R) -> anyhow::Result<R::Response> {
-    let encoded = encode_request(1, Some(frames::CLIENT), version, request)?;
-    stream.write_all(&encoded.into_contiguous().context("no holes in a request")?)?;
-    let mut len = [0; 4];
-    stream.read_exact(&mut len)?;
-    let mut answer = vec![0; usize::try_from(i32::from_be_bytes(len))?];
-    stream.read_exact(&mut answer)?;
-    Ok(decode_response::<R::Response>(answer.into(), version)?.1)
 }
 
 /// A folder below the one of the phases without a broker.
