@@ -47,7 +47,7 @@ pub fn batch(batch_bytes: usize, record_bytes: usize, compression: Compression) 
 }
 
 /// Seeded text that compresses like JSON does: fixed member names, random digits and words.
-fn json_like(len: usize, seed: &mut u64) -> Vec<u8> {
+pub(crate) fn json_like(len: usize, seed: &mut u64) -> Vec<u8> {
     let mut out = Vec::with_capacity(len + 64);
     while out.len() < len {
         *seed ^= *seed << 13;

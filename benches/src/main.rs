@@ -1,7 +1,7 @@
 //! `mainstem-benches`: the null broker as a process, and the side-by-side figures.
 
 use clap::{Parser, Subcommand};
-use mainstem_benches::{compaction, compare, contestant, groups, idle, null, partitions};
+use mainstem_benches::{client, compaction, compare, contestant, groups, idle, null, partitions};
 
 #[derive(Parser)]
 #[command(about = "Side-by-side figures: the null broker and Mainstem under the same load")]
@@ -14,6 +14,9 @@ struct Arguments {
 enum Command {
     /// Serves the null broker until it is killed.
     Null(null::Options),
+    /// One client library under a load: prints what it cost as JSON.
+    #[command(hide = true)]
+    Client(client::Options),
     /// Runs the scenarios side by side in alternating rounds: the null broker, Mainstem, Apache Kafka.
     Compare(compare::Options),
     /// Measures the memory of idle connections.
@@ -31,6 +34,7 @@ fn main() -> anyhow::Result<()> {
     contestant::end_with_the_program()?;
     match command {
         Command::Null(options) => null::serve(&options),
+        Command::Client(options) => client::run(&options),
         Command::Compare(options) => compare::run(&options),
         Command::Idle(options) => idle::run(&options),
         Command::Compaction(options) => compaction::run(&options),

@@ -4,10 +4,11 @@
 //! as its round has ended, and the summary and the pictures are made from rows alone.
 //!
 //! Reading order: `scenario` (what is run), `field` (who takes part), `round` (how), `watch` and `check` (cost, and whether
-//! everything is there), `replay`, `lifetime`, `java` (scenarios that are no load alone); `row`, then `goals`, `summary`, `plot`
+//! everything is there), `replay`, `lifetime`, `java`, `clients` (scenarios that are no load alone); `row`, then `goals`, `summary`, `plot`
 //! (what becomes of it), `machine`.
 
 mod check;
+mod clients;
 mod field;
 mod goals;
 mod java;
@@ -129,7 +130,7 @@ pub fn run(options: &Options) -> anyhow::Result<()> {
         return publish(options, &rows.all);
     }
     let (options, chosen) = if options.tiny {
-        (&tiny(options), chosen.into_iter().map(Scenario::tiny).collect())
+        (&tiny(options), chosen.into_iter().filter_map(Scenario::tiny).collect())
     } else {
         (options, chosen)
     };
@@ -275,6 +276,9 @@ impl Run<'_> {
     fn lacks(&self, scenario: &Scenario) -> Option<&'static str> {
         if matches!(scenario.kind, Kind::JavaTools) && self.kafka.is_none() {
             return Some("Apache Kafka's tools are not here");
+        }
+        if matches!(scenario.kind, Kind::Clients(_)) && !cfg!(feature = "peers") {
+            return Some("this program was built without librdkafka (--features peers)");
         }
         let tracer = || Command::new("strace").arg("-V").stdout(Stdio::null()).status();
         if scenario.slow_disk && !tracer().is_ok_and(|status| status.success()) {

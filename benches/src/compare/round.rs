@@ -1,10 +1,10 @@
 //! One round: a fresh topic, a warm-up that is thrown away, the load between two looks, and the question whether everything is there.
 //!
 //! Above: `mod`. Below: `field` (who), `scenario` (what), [`load`](crate::load), `watch` (cost), `check`, and the scenarios that
-//! are no load alone: `replay`, `lifetime`, `java`.
+//! are no load alone: `replay`, `lifetime`, `java`, `clients`.
 
 use super::{
-    Options, Run, check,
+    Options, Run, check, clients,
     field::{Contender, batch},
     java, lifetime, replay,
     row::{CPU, CPU_REQUEST, Row},
@@ -42,6 +42,7 @@ pub(super) fn one(run: &Run, scenario: &Scenario, contender: Contender, round: u
         Kind::Partitions => lifetime::partitions(run, contender, &mut row)?,
         Kind::Connections(load) => lifetime::connections(run, &load, contender, bytes, &mut row)?,
         Kind::JavaTools => java::round(run, contender, &mut row)?,
+        Kind::Clients(load) => clients::round(run, &load, contender, bytes, &mut row)?,
     }
     if !run.options.tiny && !quiet_disk()? {
         row.notes.push("a minute later there was still much to be written to the disk".into());

@@ -2,10 +2,12 @@
 //!
 //! Above: `round`, `goals`, `summary`. The names of scenarios stand in published rows: a changed load gets a new name.
 
+use super::clients::ClientLoad;
 use super::field::Contender::{
     self, KafkaDisk, KafkaPageCache, MainstemDisk, MainstemPageCache, NullDisk, NullFetch, NullPageCache,
     NullTransport,
 };
+use crate::client::Task;
 use mainstem_protocol::records::Compression;
 
 /// A closed loop of Produce.
@@ -73,6 +75,8 @@ pub(super) enum Kind {
     Connections(Produce),
     /// Apache Kafka's own performance tools as the client.
     JavaTools,
+    /// Our client library and librdkafka, one after the other.
+    Clients(ClientLoad),
 }
 
 /// A load and who gets it.
@@ -92,8 +96,13 @@ pub(super) struct Scenario {
 }
 
 impl Scenario {
-    /// The same with few partitions and connections, for a run that only shows that everything works.
-    pub(super) fn tiny(self) -> Self {
+    /// The same with few partitions and connections, for a run that only shows that everything works. Of the loads of
+    /// clients one for each task is enough.
+    pub(super) fn tiny(self) -> Option<Self> {
+        if let Kind::Clients(load) = self.kind {
+            let last = clients().into_iter().rfind(|other| other.task == load.task);
+            return (last? == load).then_some(self);
+        }
         let small = |load: Produce| Produce {
             partitions: load.partitions.min(20),
             connections: load.connections.min(20),
@@ -105,9 +114,13 @@ impl Scenario {
             Kind::Tail(load) => Kind::Tail(small(load)),
             Kind::Replay(load) => Kind::Replay(small(load)),
             Kind::Connections(load) => Kind::Connections(small(load)),
-            kind @ (Kind::Fetch { .. } | Kind::Start | Kind::Partitions | Kind::JavaTools) => kind,
+            kind @ (Kind::Fetch { .. }
+            | Kind::Start
+            | Kind::Partitions
+            | Kind::JavaTools
+            | Kind::Clients(_)) => kind,
         };
-        Self { kind, ..self }
+        Some(Self { kind, ..self })
     }
 }
 
@@ -211,6 +224,9 @@ pub(super) fn all() -> Vec<Scenario> {
         produce("produce 100 KiB, one record", LARGE.records(100 * KIB - 100), PAGE_CACHE),
         produce("produce 100 KiB, acks 1", LARGE.acks(1), PAGE_CACHE),
     ]);
+    for load in clients() {
+        all.push(scenario(&client_name(&load), Kind::Clients(load), &[MainstemPageCache, KafkaPageCache]));
+    }
     for partitions in [1, 10, 100, 1_000, 10_000] {
         let name = format!("produce 16 KiB, partitions: {partitions}");
         let load = Produce { partitions, ..MIDDLE };
@@ -225,6 +241,34 @@ pub(super) fn all() -> Vec<Scenario> {
         all.push(Scenario { share: 0.5, growth, ..produce(&name, load, PAGE_CACHE) });
     }
     all
+}
+
+/// C1 and C2: every combination for the producer, and for the consumer.
+pub(super) fn clients() -> Vec<ClientLoad> {
+    let mut all = Vec::new();
+    for task in [Task::Produce, Task::Consume] {
+        for partitions in [1, 16] {
+            for record_bytes in [100, 1024] {
+                for codec in [Compression::None, Compression::Lz4, Compression::Zstd] {
+                    all.push(ClientLoad { task, record_bytes, partitions, codec });
+                }
+            }
+        }
+    }
+    all
+}
+
+pub(super) fn client_name(load: &ClientLoad) -> String {
+    let task = match load.task {
+        Task::Produce => "write",
+        Task::Consume => "read",
+    };
+    format!(
+        "clients {task} records of {} bytes, partitions: {}, codec: {}",
+        load.record_bytes,
+        load.partitions,
+        load.codec.name()
+    )
 }
 
 #[cfg(test)]
