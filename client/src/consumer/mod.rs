@@ -10,7 +10,8 @@
 //! Decompression happens inside `poll`, on the caller's thread, one batch at a time.
 //!
 //! Reading order: this file and `record` (what the user sees), `options`, `builder`; then the pure parts `place` (one
-//! partition), `session` (one broker), `scan`, `chunk`, `aborted` (bytes to records), `budget`; then the driver, `fetch`; last `group`.
+//! partition), `session` (one broker), `scan`, `chunk`, `aborted` (bytes to records), `budget`; then the driver, `fetch`; then `group`; last
+//! `watched` (what [`process`](crate::process) needs of a consumer).
 
 mod aborted;
 mod budget;
@@ -25,6 +26,7 @@ mod scan;
 mod session;
 #[cfg(test)]
 mod tests;
+mod watched;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -33,7 +35,9 @@ use futures_util::stream::{Stream, unfold};
 use mainstem_protocol::model::TopicPartition;
 
 pub use builder::ConsumerBuilder;
+use chunk::Allowance;
 use fetch::Fetcher;
+pub(crate) use group::Change;
 use group::Membership;
 pub use group::{
     CommitError, Commits, Committed, GroupMetadata, GroupOptions, GroupProtocol, Leaving, OffsetAndMetadata,
@@ -150,6 +154,11 @@ impl Consumer {
     /// A broker that cannot be reached is tried again and again, as long as the caller waits. Dropping the future loses
     /// nothing: the next poll goes on where it was.
     pub async fn poll(&mut self, max: usize) -> Result<Batch, ConsumerError> {
+        let bytes = usize::try_from(self.fetcher.options.fetch_max_bytes).unwrap_or(usize::MAX);
+        self.poll_within(Allowance { records: max.max(1), bytes }).await
+    }
+
+    async fn poll_within(&mut self, allowance: Allowance) -> Result<Batch, ConsumerError> {
         let _polling = self.group.as_mut().map(Membership::enter);
         loop {
             if self.fetcher.closed {
@@ -159,11 +168,15 @@ impl Consumer {
             if let Some(group) = &mut self.group {
                 group.serve(&mut self.fetcher).await?;
                 subscribed = group.is_subscribed();
+                if group.has_changes() {
+                    // A runtime hears of them before any record that comes after them.
+                    return Ok(Batch::default());
+                }
             }
             if !subscribed && self.fetcher.places().next().is_none() {
                 return Err(ConsumerError::NothingAssigned);
             }
-            let batch = self.fetcher.hand_out(max.max(1));
+            let batch = self.fetcher.hand_out(allowance);
             let came = self.fetcher.turn();
             // From here to the return nothing is awaited: what was taken is handed out.
             if let Some(batch) = batch {

@@ -96,7 +96,8 @@ impl Drop for Handle {
 }
 
 impl Producer {
-    fn new(cluster: &Arc<Cluster>, options: ProducerOptions) -> Self {
+    /// A producer of these options, which have been checked.
+    pub(crate) fn new(cluster: &Arc<Cluster>, options: ProducerOptions) -> Self {
         let backoff = cluster.options().backoff;
         let shared = Arc::new(Shared {
             batches: Mutex::new(Accumulator::new(options.clone(), backoff)),

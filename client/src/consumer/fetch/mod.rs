@@ -83,7 +83,7 @@ struct Refresh {
 }
 
 pub(super) struct Fetcher {
-    cluster: Arc<Cluster>,
+    pub(super) cluster: Arc<Cluster>,
     pub(super) options: ConsumerOptions,
     places: BTreeMap<TopicPartition, Place>,
     nodes: HashMap<i32, Node>,
@@ -197,11 +197,9 @@ impl Fetcher {
         Moment { now: now(), backoff: self.cluster.options().backoff, chance: chance() }
     }
 
-    /// Hands out what is here; true = there is something to tell, even if only that positions moved.
-    pub(super) fn hand_out(&mut self, max: usize) -> Option<Batch> {
+    /// Hands out what is here, within `allowance`; `Some` = there is something to tell, even if only that positions moved.
+    pub(super) fn hand_out(&mut self, mut allowance: Allowance) -> Option<Batch> {
         let mut batch = Batch { records: Vec::new(), problems: std::mem::take(&mut self.problems) };
-        let bytes = usize::try_from(self.options.fetch_max_bytes).unwrap_or(usize::MAX);
-        let mut allowance = Allowance { records: max, bytes };
         let mut moved = false;
         while let Some(chunk) = self.ready.front_mut() {
             let Some(place) = self.places.get_mut(&chunk.partition) else {

@@ -30,6 +30,7 @@ mod topics;
 pub use book::{Committed, OffsetAndMetadata};
 pub use desk::CommitError;
 pub use listener::RebalanceListener;
+pub(crate) use membership::Change;
 pub use membership::GroupMetadata;
 pub(super) use membership::Membership;
 pub use options::{Commits, GroupOptions, GroupProtocol, Leaving};

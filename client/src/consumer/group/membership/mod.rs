@@ -1,9 +1,12 @@
 //! The consumer's side of its group: takes what the driver offers, inside `poll`, and orders commits.
 //!
 //! Each step of taking an offer is kept here, not in a future, so that a poll that is dropped half-way goes on with the
-//! next one. Above: `Consumer`. Below: the `desk`, and the driver behind it.
+//! next one. Above: `Consumer`. Below: the `desk`, and the driver behind it. What a runtime on top of the consumer needs is
+//! in `watch`.
 
-use std::collections::BTreeSet;
+mod watch;
+
+use std::collections::{BTreeSet, VecDeque};
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,6 +15,8 @@ use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use mainstem_protocol::model::TopicPartition;
 use tokio::sync::oneshot;
+
+pub(crate) use watch::Change;
 
 use super::assignor::Assignor;
 use super::book::{Book, Committed, Reach};
@@ -55,6 +60,8 @@ enum Handling {
         result: oneshot::Receiver<CommitResult>,
         deadline: Instant,
     },
+    /// A runtime finishes what it has of it, and says when it has.
+    Held(Offered),
     Ready(Offered),
 }
 
@@ -84,6 +91,8 @@ pub(in crate::consumer) struct Membership {
     handling: Option<Handling>,
     /// Positions of partitions that the user assigned without a start.
     starting: Option<LookUp>,
+    /// What a runtime has not been told yet; `None` = there is no runtime.
+    changes: Option<VecDeque<Change>>,
 }
 
 impl fmt::Debug for Membership {
@@ -124,6 +133,7 @@ impl Membership {
             runs: false,
             handling: None,
             starting: None,
+            changes: None,
         }
     }
 
@@ -255,7 +265,11 @@ impl Membership {
         loop {
             if self.handling.is_none() {
                 let Some(offered) = self.desk.take() else { break };
-                self.handling = Some(self.handle(offered));
+                let handling = self.handle(offered);
+                self.handling = Some(handling);
+            }
+            if matches!(self.handling, Some(Handling::Held(_))) {
+                break;
             }
             if let Some(Handling::Committing { result, deadline, .. }) = &mut self.handling {
                 match until(*deadline, result).await {
@@ -276,7 +290,7 @@ impl Membership {
                     self.apply(offered, fetcher);
                     self.desk.finish();
                 }
-                None => {}
+                held @ (Some(Handling::Held(_)) | None) => self.handling = held,
             }
         }
         let mut state = self.desk.state.lock();
@@ -290,7 +304,11 @@ impl Membership {
         }
     }
 
-    fn handle(&self, offered: Offered) -> Handling {
+    fn handle(&mut self, offered: Offered) -> Handling {
+        if let (Offer::Revoke(partitions), Some(changes)) = (&offered.offer, &mut self.changes) {
+            changes.push_back(Change::Leaving(partitions.clone()));
+            return Handling::Held(offered);
+        }
         if let (Offer::Revoke(partitions), true) = (&offered.offer, self.options.commits.at_revocation()) {
             let due = self.desk.state.lock().book.due(Reach::Ready, Some(partitions));
             if !due.is_empty() {
@@ -305,7 +323,7 @@ impl Membership {
         Handling::Ready(offered)
     }
 
-    fn apply(&self, offered: Offered, fetcher: &mut Fetcher) {
+    fn apply(&mut self, offered: Offered, fetcher: &mut Fetcher) {
         match offered.offer {
             Offer::Assign(partitions) => {
                 let mut state = self.desk.state.lock();
@@ -319,6 +337,9 @@ impl Membership {
                 }
                 drop(state);
                 self.tell(&partitions, |listener, list| listener.assigned(list));
+                if let Some(changes) = &mut self.changes {
+                    changes.push_back(Change::Came(offered.starts));
+                }
             }
             Offer::Revoke(partitions) => {
                 self.tell(&partitions, |listener, list| listener.revoked(list));
@@ -327,6 +348,9 @@ impl Membership {
             Offer::Lost(partitions) => {
                 self.tell(&partitions, |listener, list| listener.lost(list));
                 self.remove(&partitions, fetcher);
+                if let Some(changes) = &mut self.changes {
+                    changes.push_back(Change::Lost(partitions));
+                }
             }
         }
     }
@@ -422,11 +446,19 @@ impl Membership {
         if offsets.is_empty() {
             return Ok(offsets);
         }
-        if self.source != Source::Subscribed || self.runs {
-            self.run_driver();
-            return self.desk.order(offsets).await.unwrap_or(Err(CommitError::NotMember));
+        match self.order(offsets) {
+            Some(result) => result.await.unwrap_or(Err(CommitError::NotMember)),
+            None => Err(CommitError::NotMember),
         }
-        Err(CommitError::NotMember)
+    }
+
+    /// Orders a commit, after all commits before; `None` = there is no member that could make it.
+    fn order(&mut self, offsets: Committed) -> Option<oneshot::Receiver<CommitResult>> {
+        if self.source == Source::Subscribed && !self.runs {
+            return None;
+        }
+        self.run_driver();
+        Some(self.desk.order(offsets))
     }
 
     /// The group's positions.
