@@ -4,8 +4,8 @@
 //! broker of Kafka's protocol from Kafka 2.1 on. Nothing is sent before the first call; every task ends at `close`.
 //!
 //! Reading order: [`kafka`](Kafka), `cluster` (who leads what, connections), [`connection`] (one socket), [`retry`] (what
-//! an error code means), [`admin`], [`producer`], [`consumer`], [`properties`], [`mod@format`] (record format language, no
-//! I/O).
+//! an error code means), [`admin`], [`producer`], [`consumer`], [`process`] (handlers over the records of a group), [`properties`],
+//! [`mod@format`] (record format language, no I/O).
 
 pub mod admin;
 pub mod cluster;
@@ -16,6 +16,7 @@ mod error;
 mod fake;
 pub mod format;
 mod kafka;
+pub mod process;
 pub mod producer;
 pub mod properties;
 pub mod retry;
