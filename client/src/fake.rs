@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::io;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
@@ -20,7 +21,7 @@ use parking_lot::Mutex;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
 
 use crate::connection::{ByteStream, Dial};
-use crate::runtime::{Spawn, Tasks};
+use crate::runtime::{Spawn, Tasks, now, sleep_until};
 
 /// A request that arrived.
 #[derive(Debug)]
@@ -49,6 +50,8 @@ impl Arrived {
 pub(crate) enum Reply {
     /// These bytes go out as they are.
     Bytes(Bytes),
+    /// So do these, after a while in which the connection does nothing else.
+    Late(Duration, Bytes),
     /// Nothing is answered.
     Silence,
     /// The connection closes.
@@ -122,6 +125,12 @@ async fn serve(mut stream: DuplexStream, port: u16, script: Arc<Mutex<Script>>) 
         let reply = (script.lock())(&Arrived { header, port, frame });
         match reply {
             Reply::Bytes(bytes) => {
+                if stream.write_all(&bytes).await.is_err() {
+                    return;
+                }
+            }
+            Reply::Late(wait, bytes) => {
+                sleep_until(now() + wait).await;
                 if stream.write_all(&bytes).await.is_err() {
                     return;
                 }

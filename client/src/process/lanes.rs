@@ -83,6 +83,7 @@ impl<T: Copy> Lanes<T> {
 mod tests {
     use super::*;
 
+    #[expect(clippy::unnecessary_wraps, reason = "a lane of a keyed record")]
     fn key(text: &'static str) -> Lane {
         Some(Bytes::from_static(text.as_bytes()))
     }

@@ -85,7 +85,9 @@ impl Consumer {
         F: Future<Output = Result<(), E>> + Send + 'static,
         E: Display + Send + 'static,
     {
-        Driver::new(self, processing, handler)?.run().await
+        let driver = Driver::new(self, processing, handler)?;
+        // Boxed, or each future that awaits this one would be as large as all that happens in here.
+        Box::pin(driver.run()).await
     }
 }
 

@@ -73,7 +73,7 @@ pub(super) fn member(member: JoinGroupResponseMember) -> GroupMember {
 }
 
 /// One member's part.
-pub(super) fn assignment<'a>(
+pub(crate) fn assignment<'a>(
     partitions: impl IntoIterator<Item = &'a TopicPartition>,
 ) -> Result<Bytes, EncodeError> {
     let assignment =

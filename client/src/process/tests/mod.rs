@@ -1,10 +1,12 @@
 //! The processing as a whole: transcripts of the core, random ones against crashes, and the driver against a scripted
 //! broker under virtual time.
 
+mod broker;
 mod failing;
 mod flow;
 mod leaving;
 mod model;
+mod whole;
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
