@@ -3,6 +3,7 @@
 
 mod admin;
 mod groups;
+mod process;
 mod producer;
 
 use std::future::Future;
