@@ -131,7 +131,8 @@ where
 
     async fn work(&mut self) -> Result<(), ConsumerError> {
         loop {
-            while let Some(decision) = self.core.next(moment()) {
+            let round = moment();
+            while let Some(decision) = self.core.next(round) {
                 if matches!(decision, Decision::End) {
                     return Ok(());
                 }

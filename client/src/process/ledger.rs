@@ -185,10 +185,10 @@ impl Ledger {
         FRAME_CHARS + note::ranges_chars_max(self.stretches + self.finished_before.len() + more, span)
     }
 
-    /// The position to commit, if it is not the one that the coordinator has.
-    pub(super) fn due(&self, detours: &Detours) -> Option<OffsetAndMetadata> {
+    /// The position to commit, with a note of at most `chars_max` characters, if it is not the one that the coordinator has.
+    pub(super) fn due(&self, detours: &Detours, chars_max: usize) -> Option<OffsetAndMetadata> {
         let offset = self.committed()?;
-        let metadata = note::encode(offset, self.finished(offset), detours);
+        let metadata = note::encode(offset, self.finished(offset), detours, chars_max);
         let stored = self.stored.as_ref();
         let is_stored = stored.is_some_and(|stored| stored.offset == offset && stored.metadata == metadata);
         (!is_stored).then_some(OffsetAndMetadata { offset, leader_epoch: self.epoch, metadata })
@@ -207,6 +207,7 @@ fn known(epoch: i32) -> Option<i32> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::process::note::NOTE_CHARS_MAX;
 
     fn ledger(offset: i64, metadata: &str) -> Ledger {
         Ledger::new(Some(OffsetAndMetadata { metadata: metadata.into(), ..OffsetAndMetadata::new(offset) })).0
@@ -218,7 +219,7 @@ mod tests {
 
     /// The committed offset, and what is finished above it.
     fn due(ledger: &Ledger) -> String {
-        let due = ledger.due(&Detours::new()).unwrap();
+        let due = ledger.due(&Detours::new(), NOTE_CHARS_MAX).unwrap();
         assert!(due.metadata.len() <= ledger.note_chars(0));
         let note = Note::parse(due.offset, &due.metadata).unwrap_or_default();
         format!("{} {:?}", due.offset, note.finished)
@@ -227,7 +228,7 @@ mod tests {
     #[test]
     fn the_committed_offset_is_the_highest_with_everything_below_finished() {
         let mut ledger = ledger(5, "");
-        assert_eq!(ledger.due(&Detours::new()), None, "nothing new");
+        assert_eq!(ledger.due(&Detours::new(), NOTE_CHARS_MAX), None, "nothing new");
         arrive(&mut ledger, 5..10);
         ledger.finish(7);
         assert_eq!(due(&ledger), "5 [7..8]");
@@ -238,10 +239,10 @@ mod tests {
         ledger.finish(9);
         ledger.finish(8);
         assert_eq!(due(&ledger), "10 []");
-        let due = ledger.due(&Detours::new()).unwrap();
+        let due = ledger.due(&Detours::new(), NOTE_CHARS_MAX).unwrap();
         assert_eq!(due.leader_epoch, Some(3));
         ledger.store(due);
-        assert_eq!(ledger.due(&Detours::new()), None);
+        assert_eq!(ledger.due(&Detours::new(), NOTE_CHARS_MAX), None);
     }
 
     #[test]
@@ -260,7 +261,7 @@ mod tests {
 
     #[test]
     fn a_note_is_taken_over_and_kept_until_it_has_been_read_past() {
-        let text = note::encode(5, [7..9, 20..30], &Detours::new());
+        let text = note::encode(5, [7..9, 20..30], &Detours::new(), NOTE_CHARS_MAX);
         let mut ledger = ledger(5, &text);
         let arrivals = arrive(&mut ledger, 5..10);
         let finished = |arrival: &Arrival| *arrival == Arrival::FinishedBefore;
@@ -278,7 +279,7 @@ mod tests {
 
     #[test]
     fn a_range_that_is_read_in_part_joins_what_was_read() {
-        let text = note::encode(5, std::iter::once(7..20), &Detours::new());
+        let text = note::encode(5, std::iter::once(7..20), &Detours::new(), NOTE_CHARS_MAX);
         let mut ledger = ledger(5, &text);
         arrive(&mut ledger, [5, 6, 7, 9]);
         ledger.advance(12);
@@ -295,7 +296,7 @@ mod tests {
     #[test]
     fn without_a_position_there_is_nothing_to_commit_and_a_start_is_worth_a_commit() {
         let (mut ledger, _) = Ledger::new(None);
-        assert_eq!(ledger.due(&Detours::new()), None);
+        assert_eq!(ledger.due(&Detours::new(), NOTE_CHARS_MAX), None);
         ledger.advance(40);
         assert_eq!(due(&ledger), "40 []", "a start at the end must survive a restart");
     }

@@ -19,7 +19,7 @@
 use std::collections::BTreeMap;
 use std::ops::Range;
 
-/// Most characters of a note: what brokers take with an offset (`offset.metadata.max.bytes`) unless they are told
+/// Most characters of any note: what brokers take with an offset (`offset.metadata.max.bytes`) unless they are told
 /// otherwise.
 pub(super) const NOTE_CHARS_MAX: usize = 4096;
 /// Most keys of a partition that are on a detour at a time.
@@ -83,9 +83,15 @@ const fn digits(number: u64) -> usize {
     (if bits == 0 { 1 } else { bits.div_ceil(5) }) as usize
 }
 
-/// The note of the committed offset `base`. `finished` rises, and lies apart from `base` and from each other. What does not
-/// fit is left out, the highest ranges first: whoever sees to it that there is room loses nothing.
-pub(super) fn encode(base: i64, finished: impl IntoIterator<Item = Range<i64>>, detours: &Detours) -> String {
+/// The note of the committed offset `base`, in at most `chars_max` characters. `finished` rises, and lies apart from `base`
+/// and from each other. What does not fit is left out, the highest ranges first: whoever sees to it that there is room
+/// loses nothing.
+pub(super) fn encode(
+    base: i64,
+    finished: impl IntoIterator<Item = Range<i64>>,
+    detours: &Detours,
+    chars_max: usize,
+) -> String {
     let mut keys = String::new();
     for (hash, detour) in detours.iter().take(DETOURS_MAX) {
         put(&mut keys, *hash);
@@ -100,7 +106,7 @@ pub(super) fn encode(base: i64, finished: impl IntoIterator<Item = Range<i64>>, 
         else {
             break;
         };
-        if NOTE_CHARS_MAX < FRAME_CHARS + keys.len() + ranges.len() + digits(gap) + digits(length) {
+        if chars_max < FRAME_CHARS + keys.len() + ranges.len() + digits(gap) + digits(length) {
             break;
         }
         put(&mut ranges, gap);
@@ -236,7 +242,7 @@ mod tests {
     #[test]
     fn a_note_in_characters() {
         let detours = Detours::from([(33, Detour { partition: 2, offset: 31 })]);
-        let text = encode(100, finished(&[(102, 105), (110, 111)]), &detours);
+        let text = encode(100, finished(&[(102, 105), (110, 111)]), &detours, NOTE_CHARS_MAX);
         assert_eq!(text, "ms1:kD:CDFB:hBCf;");
         let note = Note { finished: finished(&[(102, 105), (110, 111)]), detours };
         assert_eq!(Note::parse(100, &text), Some(note));
@@ -244,12 +250,12 @@ mod tests {
 
     #[test]
     fn nothing_to_remember_is_no_text() {
-        assert_eq!(encode(7, [], &Detours::new()), "");
+        assert_eq!(encode(7, [], &Detours::new(), NOTE_CHARS_MAX), "");
     }
 
     #[test]
     fn what_is_no_note_of_this_offset_is_ignored() {
-        let good = encode(100, finished(&[(102, 105)]), &Detours::new());
+        let good = encode(100, finished(&[(102, 105)]), &Detours::new(), NOTE_CHARS_MAX);
         assert!(Note::parse(100, &good).is_some());
         assert_eq!(Note::parse(99, &good), None, "the group was moved, the text was left");
         for bad in [
@@ -291,7 +297,7 @@ mod tests {
     #[test]
     fn a_note_that_was_cut_is_no_note() {
         let detours = Detours::from([(9, Detour { partition: 0, offset: 500 })]);
-        let text = encode(100, finished(&[(102, 105), (190, 300)]), &detours);
+        let text = encode(100, finished(&[(102, 105), (190, 300)]), &detours, NOTE_CHARS_MAX);
         for len in 0..text.len() {
             assert_eq!(Note::parse(100, &text[..len]), None, "{len}");
         }
@@ -312,7 +318,7 @@ mod tests {
             }).collect();
             let detours: Detours =
                 keys.into_iter().map(|(hash, (partition, offset))| (hash, Detour { partition, offset })).collect();
-            let text = encode(base, ranges.clone(), &detours);
+            let text = encode(base, ranges.clone(), &detours, NOTE_CHARS_MAX);
             prop_assert!(text.len() <= NOTE_CHARS_MAX && text.is_ascii());
             if ranges.is_empty() && detours.is_empty() {
                 prop_assert_eq!(text, "");
@@ -330,7 +336,7 @@ mod tests {
                 Some(start..*at)
             });
             let ranges: Vec<_> = ranges.collect();
-            let text = encode(10, ranges.clone(), &Detours::new());
+            let text = encode(10, ranges.clone(), &Detours::new(), NOTE_CHARS_MAX);
             let span = u64::try_from(ranges.last().map_or(0, |last| last.end - 10)).unwrap();
             prop_assert!(text.len() <= FRAME_CHARS + ranges_chars_max(count, span));
             prop_assert!(text.len() <= NOTE_CHARS_MAX);

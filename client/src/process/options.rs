@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 
+use super::note::{DETOURS_CHARS_MAX, FRAME_CHARS, NOTE_CHARS_MAX};
 use crate::producer::{Acks, Partitioner, ProducerOptions};
 use crate::properties::ConfigError;
 use crate::retry::Backoff;
@@ -50,6 +51,7 @@ pub(super) struct Rules {
     pub(super) concurrency: usize,
     pub(super) window: usize,
     pub(super) buffer_bytes: usize,
+    pub(super) note_chars: usize,
     pub(super) attempts: u32,
     pub(super) backoff: Backoff,
     pub(super) failing_key: FailingKey,
@@ -96,6 +98,7 @@ impl Processing {
                 concurrency: 64,
                 window: 10_000,
                 buffer_bytes: 64 << 20,
+                note_chars: NOTE_CHARS_MAX,
                 attempts: 3,
                 backoff: Backoff { first: Duration::from_millis(100), most: Duration::from_secs(10) },
                 failing_key: FailingKey::Blocks,
@@ -143,6 +146,14 @@ impl Processing {
     /// fetches ahead comes on top ([`ConsumerOptions::buffer_bytes`](crate::consumer::ConsumerOptions::buffer_bytes)).
     pub fn buffer_bytes(mut self, bytes: usize) -> Self {
         self.rules.buffer_bytes = bytes;
+        self
+    }
+
+    /// Most characters of the metadata of a committed offset, which say what is finished above it; 4,096 unless set, which is
+    /// also the most. A broker whose `offset.metadata.max.bytes` is less refuses commits without this. When a note has no
+    /// room for more, its partition goes on one record at a time.
+    pub fn note_chars(mut self, characters: usize) -> Self {
+        self.rules.note_chars = characters;
         self
     }
 
@@ -239,6 +250,12 @@ impl Rules {
         if self.buffer_bytes == 0 {
             return refuse("buffer_bytes must be at least 1: with 0 no record is ever taken");
         }
+        let note_chars_min = FRAME_CHARS + if self.takes_detours() { DETOURS_CHARS_MAX } else { 0 };
+        if self.note_chars < note_chars_min || NOTE_CHARS_MAX < self.note_chars {
+            return refuse(
+                "note_chars must be at least 20 (1,268 with failing_key(TakesDetour)) and at most 4,096",
+            );
+        }
         if self.attempts == 0 {
             return refuse("attempts must be at least 1: with 0 no record is ever handled");
         }
@@ -317,6 +334,9 @@ mod tests {
             (Processing::per_key().concurrency(0), "concurrency"),
             (Processing::per_key().window(0), "window"),
             (Processing::per_key().buffer_bytes(0), "buffer_bytes"),
+            (Processing::per_key().note_chars(19), "note_chars"),
+            (Processing::per_key().note_chars(4097), "note_chars"),
+            (detour().retry_topic("r", second).note_chars(1267), "note_chars"),
             (Processing::per_key().attempts(0), "attempts"),
             (Processing::per_key().commit_interval(Duration::ZERO), "commit_interval"),
             (Processing::unordered().retry_topic("r", Duration::ZERO), "retry_topic needs a delay"),
@@ -338,9 +358,9 @@ mod tests {
         }
         for good in [
             Processing::per_key().dead_letters("d"),
-            Processing::per_partition().dead_letters("d"),
+            Processing::per_partition().dead_letters("d").note_chars(20),
             Processing::unordered().retry_topic("a", second).retry_topic("b", second).dead_letters("d"),
-            detour().retry_topic("r", second),
+            detour().retry_topic("r", second).note_chars(1268),
         ] {
             assert_eq!(good.check(), Ok(()), "{good:?}");
         }

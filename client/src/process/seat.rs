@@ -8,7 +8,7 @@ use mainstem_protocol::model::TopicPartition;
 use super::core::Ticket;
 use super::lanes::Lanes;
 use super::ledger::Ledger;
-use super::note::{DETOURS_CHARS_MAX, DETOURS_MAX, Detours, NOTE_CHARS_MAX};
+use super::note::{DETOURS_CHARS_MAX, DETOURS_MAX, Detours};
 use super::options::Rules;
 use crate::consumer::OffsetAndMetadata;
 use crate::runtime::Instant;
@@ -88,7 +88,7 @@ impl Seat {
     /// records never grows beyond that; the first open record may always start, since it only makes the note shorter.
     pub(super) fn has_room(&self, rules: &Rules) -> bool {
         let set_aside = if rules.takes_detours() { DETOURS_CHARS_MAX } else { 0 };
-        self.ledger.note_chars(self.out + self.addressed + 1) + set_aside <= NOTE_CHARS_MAX
+        self.ledger.note_chars(self.out + self.addressed + 1) + set_aside <= rules.note_chars
     }
 
     /// Whether another key may go on a detour.

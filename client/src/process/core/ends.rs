@@ -239,7 +239,7 @@ impl Core {
         let mut carried = Vec::new();
         for id in seats {
             let Some(seat) = self.seats.get(id) else { continue };
-            if let Some(position) = seat.ledger.due(&seat.detours) {
+            if let Some(position) = seat.ledger.due(&seat.detours, self.rules.note_chars) {
                 offsets.insert(seat.partition.clone(), position.clone());
                 carried.push((*id, position));
             }

@@ -169,7 +169,7 @@ fn a_key_on_a_detour_takes_its_records_along_until_the_group_is_through_with_the
         super::super::note::key_hash(b"a"),
         super::super::note::Detour { partition: 0, offset: 5 },
     )]);
-    let sent_on = super::super::note::encode(30, [], &on);
+    let sent_on = super::super::note::encode(30, [], &on, 4096);
     table.core.looked_up(&positions(30, sent_on), moment);
     assert_eq!(table.read(&[(4, Some("a"))]), "write r4 to soon after 0 due 61000");
     table.written("letter r4", Writing::Written(4, Some(25)));

@@ -79,6 +79,7 @@ struct World {
     concurrency: usize,
     window: usize,
     bytes: usize,
+    note_chars: usize,
     now: Instant,
     start: Instant,
     logs: BTreeMap<TopicPartition, Vec<ConsumedRecord>>,
@@ -96,10 +97,11 @@ struct World {
     history: Vec<String>,
 }
 
-fn processing(dice: &mut Dice, order: Order, detours: bool) -> Processing {
+fn processing(dice: &mut Dice, order: Order, detours: bool, note_chars: usize) -> Processing {
     let mut processing = Processing::new(order)
         .concurrency(1 + dice.roll(8))
         .window(4 + dice.roll(40))
+        .note_chars(note_chars)
         .buffer_bytes(2000 + dice.roll(6000))
         .attempts(u32::try_from(1 + dice.roll(2)).unwrap())
         .drain_limit(Duration::from_millis(400))
@@ -148,13 +150,16 @@ impl World {
                 logs.insert(tp("s", index), Vec::new());
             }
         }
-        let processing = processing(&mut dice, order, detours);
+        // Often next to no room; a note of an earlier life that is longer than this one's could not be kept.
+        let note_chars = if detours { 1268 } else { 20 } + dice.roll(2) * dice.roll(30);
+        let processing = processing(&mut dice, order, detours, note_chars);
         let rules = processing.rules;
         let start = now();
         Self {
             concurrency: rules.concurrency,
             window: rules.window,
             bytes: rules.buffer_bytes,
+            note_chars,
             core: Core::new(rules, start),
             dice,
             order,
@@ -193,7 +198,7 @@ impl World {
     /// Another life begins, from what is stored.
     fn begin(&mut self) {
         let mut dice = Dice(self.dice.0);
-        let rules = processing(&mut dice, self.order, self.detours).rules;
+        let rules = processing(&mut dice, self.order, self.detours, self.note_chars).rules;
         self.dice = dice;
         (self.concurrency, self.window, self.bytes) = (rules.concurrency, rules.window, rules.buffer_bytes);
         self.core = Core::new(rules, self.now);
@@ -307,7 +312,7 @@ impl World {
         for (partition, position) in offsets {
             let owned = &self.owned[partition];
             let note = Note::parse(position.offset, &position.metadata).unwrap_or_default();
-            self.check(position.metadata.len() <= 4096, || "the note is too long".into());
+            self.check(position.metadata.len() <= self.note_chars, || "the note is too long".into());
             let noted: BTreeSet<i64> = note.finished.iter().cloned().flatten().collect();
             for record in &self.logs[partition] {
                 let offset = record.offset;
@@ -513,6 +518,8 @@ impl World {
         for step in 0..STEPS_MAX {
             let wild = step < WILD_STEPS;
             self.decide();
+            let wakes = self.core.wakes();
+            self.check(self.ended || wakes.is_none_or(|wakes| self.now < wakes), || "it spins".into());
             if self.ended {
                 let end = self.core.end();
                 self.check(matches!(end.why, Why::Stopped), || format!("{end:?}"));
