@@ -279,6 +279,47 @@ async fn a_record_comes_back_from_its_retry_topic_when_it_is_due() {
     broker.kafka.close().await;
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_record_that_waited_in_a_retry_topic_before_anybody_read_it_is_not_passed_over() {
+    let broker = Broker::new(&[("t", 0), ("t.retry", 0)]);
+    broker.fill(&tp("t.retry", 0), [None]);
+    let left = Countdown::new(1);
+    let counted = Arc::clone(&left);
+    let handler = move |_: ConsumedRecord| {
+        counted.count();
+        std::future::ready(Ok::<(), Never>(()))
+    };
+    // By default partitions without a position are read from their end.
+    let mut consumer = broker.kafka.consumer().group("g").build().unwrap();
+    consumer.subscribe(["t"]).unwrap();
+    let processing = Processing::unordered().retry_topic("t.retry", TICK).until(left.done());
+    let report = ends(consumer.process(processing, handler)).await.unwrap();
+    assert_eq!(report.handled, 1);
+    broker.kafka.close().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_consumer_that_cannot_go_on_is_an_error_with_the_report() {
+    let broker = Broker::new(&[("t", 0)]);
+    broker.fill(&tp("t", 0), [None]);
+    let left = Countdown::new(1);
+    let counted = Arc::clone(&left);
+    let handler = move |_: ConsumedRecord| {
+        counted.count();
+        std::future::ready(Ok::<(), Never>(()))
+    };
+    let driver = broker.consumer().process(Processing::unordered(), handler);
+    let watch = async {
+        left.done().await;
+        broker.state.lock().heartbeats.push(ErrorCode::GroupAuthorizationFailed);
+    };
+    let (ended, ()) = ends(async { tokio::join!(driver, watch) }).await;
+    let error = ended.unwrap_err();
+    assert!(matches!(&error, ProcessError::Consumer { report, .. } if report.handled == 1), "{error:?}");
+    assert!(error.to_string().contains("GROUP_AUTHORIZATION_FAILED"), "{error}");
+    broker.kafka.close().await;
+}
+
 /// Partition 0 goes after a rebalance; of its two records one is finished in time and the other is not.
 #[tokio::test(start_paused = true)]
 async fn what_leaves_is_finished_and_committed_first_and_late_completions_are_not() {

@@ -1,9 +1,10 @@
 //! The consumer's side of its group: takes what the driver offers, inside `poll`, and orders commits.
 //!
 //! Each step of taking an offer is kept here, not in a future, so that a poll that is dropped half-way goes on with the
-//! next one. Above: `Consumer`. Below: the `desk`, and the driver behind it. What a runtime on top of the consumer needs is
-//! in `watch`.
+//! next one. Above: `Consumer`. Below: the `desk`, and the driver behind it. What becomes of an offer is in `offers`, what a
+//! runtime on top of the consumer needs in `watch`.
 
+mod offers;
 mod watch;
 
 use std::collections::{BTreeSet, VecDeque};
@@ -23,7 +24,6 @@ use super::book::{Book, Committed, Reach};
 use super::classic::Classic;
 use super::desk::{CommitError, CommitResult, Desk, Offered, Subscription};
 use super::driver::{Driver, Machine};
-use super::handover::Offer;
 use super::listener::RebalanceListener;
 use super::modern::Modern;
 use super::offsets::{self, Asker, Positions};
@@ -302,72 +302,6 @@ impl Membership {
             Some(error) => Err(ConsumerError::Group(error.clone())),
             None => Ok(()),
         }
-    }
-
-    fn handle(&mut self, offered: Offered) -> Handling {
-        if let (Offer::Revoke(partitions), Some(changes)) = (&offered.offer, &mut self.changes) {
-            changes.push_back(Change::Leaving(partitions.clone()));
-            return Handling::Held(offered);
-        }
-        if let (Offer::Revoke(partitions), true) = (&offered.offer, self.options.commits.at_revocation()) {
-            let due = self.desk.state.lock().book.due(Reach::Ready, Some(partitions));
-            if !due.is_empty() {
-                let limit = self.options.max_poll_interval.min(self.cluster.options().call_timeout);
-                return Handling::Committing {
-                    offered,
-                    result: self.desk.order(due),
-                    deadline: now() + limit,
-                };
-            }
-        }
-        Handling::Ready(offered)
-    }
-
-    fn apply(&mut self, offered: Offered, fetcher: &mut Fetcher) {
-        match offered.offer {
-            Offer::Assign(partitions) => {
-                let mut state = self.desk.state.lock();
-                state.book.add(&partitions);
-                for partition in &partitions {
-                    let start = offered.starts.get(partition).cloned().flatten();
-                    if let Some(start) = &start {
-                        state.book.found(partition, start.offset);
-                    }
-                    fetcher.add(partition, start.map(|start| (start.offset, start.leader_epoch)));
-                }
-                drop(state);
-                self.tell(&partitions, |listener, list| listener.assigned(list));
-                if let Some(changes) = &mut self.changes {
-                    changes.push_back(Change::Came(offered.starts));
-                }
-            }
-            Offer::Revoke(partitions) => {
-                self.tell(&partitions, |listener, list| listener.revoked(list));
-                self.remove(&partitions, fetcher);
-            }
-            Offer::Lost(partitions) => {
-                self.tell(&partitions, |listener, list| listener.lost(list));
-                self.remove(&partitions, fetcher);
-                if let Some(changes) = &mut self.changes {
-                    changes.push_back(Change::Lost(partitions));
-                }
-            }
-        }
-    }
-
-    fn tell(
-        &self,
-        partitions: &BTreeSet<TopicPartition>,
-        how: impl FnOnce(&dyn RebalanceListener, &[TopicPartition]),
-    ) {
-        if let Some(listener) = self.listener.as_deref().filter(|_| !partitions.is_empty()) {
-            how(listener, &partitions.iter().cloned().collect::<Vec<_>>());
-        }
-    }
-
-    fn remove(&self, partitions: &BTreeSet<TopicPartition>, fetcher: &mut Fetcher) {
-        fetcher.remove(partitions);
-        self.desk.state.lock().book.remove(partitions);
     }
 
     /// Places what the user assigned without a start, once the group's positions are known.
