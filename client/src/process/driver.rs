@@ -54,7 +54,7 @@ pub(super) struct Driver<H> {
     commit: Option<BoxFuture<'static, CommitAnswered>>,
     look_up: Option<BoxFuture<'static, Result<Positions, Error>>>,
     until: Option<BoxFuture<'static, ()>>,
-    /// What the last commit failed with.
+    /// What the last commit failed with, if it was answered.
     refused: Option<CommitError>,
 }
 
@@ -114,7 +114,8 @@ where
         if let Err(cause) = ended {
             return Err(ProcessError::Consumer { cause: Box::new(cause), report });
         }
-        let refused = self.refused.filter(|_| !committed);
+        let silent = || CommitError::Failed(Error::Timeout { what: "the last commit", last: None });
+        let refused = (!committed).then(|| self.refused.unwrap_or_else(silent));
         match (why, refused) {
             (Why::Stopped, None) => Ok(*report),
             (Why::Stopped, Some(cause)) => Err(ProcessError::Commit { cause: Box::new(cause), report }),
@@ -180,6 +181,7 @@ where
             Decision::Resume(partition) => drop(self.consumer.resume(&partition)),
             Decision::Seek(partition, start) => drop(self.consumer.seek(&partition, start)),
             Decision::Commit(offsets) => {
+                self.refused = None;
                 self.commit = Some(match self.consumer.order_commit(offsets) {
                     Some(answer) => Box::pin(answer),
                     None => Box::pin(std::future::ready(Ok(Err(CommitError::NotMember)))),

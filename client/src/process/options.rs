@@ -142,8 +142,8 @@ impl Processing {
     }
 
     /// Bytes of records that were taken and are not finished, over all partitions, each counted with 256 bytes more; 64 MiB
-    /// unless set. When they are used up, no more are taken; only the last one taken passes the limit. What the consumer
-    /// fetches ahead comes on top ([`ConsumerOptions::buffer_bytes`](crate::consumer::ConsumerOptions::buffer_bytes)).
+    /// unless set. When they are used up, no more are taken; only the last one taken, and headers, pass the limit. What the
+    /// consumer fetches ahead comes on top ([`ConsumerOptions::buffer_bytes`](crate::consumer::ConsumerOptions::buffer_bytes)).
     pub fn buffer_bytes(mut self, bytes: usize) -> Self {
         self.rules.buffer_bytes = bytes;
         self

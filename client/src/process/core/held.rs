@@ -11,7 +11,7 @@ use crate::process::lanes::Lanes;
 use crate::process::seat::Stage;
 
 /// Counted for each record that is held, on top of its bytes.
-const RECORD_OVERHEAD: usize = 256;
+pub(super) const RECORD_OVERHEAD: usize = 256;
 
 impl Core {
     /// Whether nothing new begins with this record: its partition leaves, or all ends.
@@ -25,6 +25,12 @@ impl Core {
     pub(in crate::process) fn place(&self, ticket: Ticket) -> Option<(TopicPartition, i64)> {
         let record = &self.records.get(&ticket)?.record;
         Some((record.partition.clone(), record.offset))
+    }
+
+    /// Records and bytes that are held.
+    #[cfg(test)]
+    pub(in crate::process) fn held(&self) -> (usize, usize) {
+        (self.records.len(), self.bytes)
     }
 
     /// A record is through, here or elsewhere: it counts as finished.

@@ -30,7 +30,7 @@ use crate::error::Error;
 use crate::producer::Record;
 use crate::runtime::Instant;
 use ends::{Commits, Ending, Leaving};
-use held::held_bytes;
+use held::{RECORD_OVERHEAD, held_bytes};
 
 /// An offset that no consumer passes: stands for one that is not known.
 const OFFSET_UNKNOWN: i64 = i64::MAX - 1;
@@ -191,11 +191,15 @@ impl Core {
 
     /// A partition is ours now, and the group stands here in it.
     pub(super) fn came(&mut self, partition: &TopicPartition, position: Option<OffsetAndMetadata>) {
-        self.lost(partition);
         // A record that was sent to a retry topic before anybody had read it must not be passed over.
         if position.is_none() && self.rules.level(&partition.topic).is_some() {
             self.out.push_back(Decision::Seek(partition.clone(), Start::Earliest));
         }
+        self.seat(partition, position);
+    }
+
+    fn seat(&mut self, partition: &TopicPartition, position: Option<OffsetAndMetadata>) {
+        self.lost(partition);
         let id = SeatId(self.next_id());
         self.seats.insert(id, Seat::new(partition.clone(), position));
         self.seat_of.insert(partition.clone(), id);
@@ -238,8 +242,11 @@ impl Core {
     /// How much may be read now, over all partitions that are read: records, and bytes of keys and values.
     pub(super) fn intake(&self) -> (usize, usize) {
         let free = self.rules.buffer_bytes.saturating_sub(self.bytes);
-        let takes = self.ending.is_none() && 0 < free;
-        (if takes { self.rules.take() } else { 0 }, free)
+        if self.ending.is_some() || free == 0 {
+            return (0, 0);
+        }
+        let records = self.rules.take().min(free / (2 * RECORD_OVERHEAD)).max(1);
+        (records, free.saturating_sub(records * RECORD_OVERHEAD).max(1))
     }
 
     /// A record was read.
@@ -262,7 +269,7 @@ impl Core {
         match seat.ledger.arrive(record.offset, record.batch.leader_epoch) {
             Arrival::FinishedBefore => self.report.skipped += 1,
             Arrival::Behind => {
-                self.restarted(&record.partition.clone());
+                self.seat(&record.partition, None);
                 self.read(record, moment);
             }
             Arrival::New => self.take(id, &record),

@@ -77,6 +77,8 @@ pub(super) struct State {
     pub(super) heartbeats: Vec<ErrorCode>,
     /// What the next commits say, in place of nothing.
     pub(super) commits: Vec<ErrorCode>,
+    /// Whether commits are not answered.
+    pub(super) silent: bool,
     /// Kinds of requests about the group, in their order, without heartbeats.
     pub(super) seen: Vec<String>,
     generation: i32,
@@ -197,6 +199,7 @@ impl State {
             }
             LeaveGroupRequest::KEY => Reply::to(request, &LeaveGroupResponse::default()),
             OffsetFetchRequest::KEY => self.positions(request),
+            OffsetCommitRequest::KEY if self.silent => Reply::Silence,
             OffsetCommitRequest::KEY => self.commit(request),
             key => panic!("{key:?}"),
         }

@@ -111,13 +111,16 @@ fn a_slow_key_blocks_itself_and_its_partition_only_when_the_window_is_full() {
 #[test]
 fn bytes_that_are_held_stop_all_reading_until_they_are_through() {
     let mut table = Table::with_partition(Processing::unordered().buffer_bytes(600));
-    assert_eq!(table.core.intake(), (500, 600));
+    assert_eq!(table.core.intake(), (1, 600 - 256));
     table.read(&KEYS[..2]);
-    assert_eq!(table.core.intake(), (500, 600 - 2 * (256 + 3)));
+    assert_eq!(table.core.held(), (2, 2 * (256 + 3)));
+    assert_eq!(table.core.intake(), (1, 1), "82 bytes are free, less than a record counts");
     table.read(&KEYS[2..3]);
     assert_eq!(table.core.intake(), (0, 0));
     table.handled("t-0@1", Ok(()));
-    assert_eq!(table.core.intake().0, 500);
+    assert_eq!(table.core.intake(), (1, 1));
+    let roomy = Table::new(Processing::unordered());
+    assert_eq!(roomy.core.intake(), (500, (64 << 20) - 500 * 256));
 }
 
 #[test]
@@ -180,4 +183,12 @@ fn a_retry_topic_without_a_position_is_read_from_its_first_record() {
     table.core.came(&tp("t.retry", 0), None);
     table.core.came(&tp("t", 0), None);
     assert_eq!(table.decisions(), format!("seek t.retry-0 {:?}", Start::Earliest));
+    // If its log goes back, the reader has gone back by itself.
+    let moment = table.moment();
+    for offset in [4, 2, 3] {
+        table.core.read(record("t.retry", 0, offset, None), moment);
+    }
+    assert_eq!(table.decisions(), "start t.retry-0@2; start t.retry-0@3");
+    table.core.restarted(&tp("t.retry", 0));
+    assert_eq!(table.decisions(), "seek t.retry-0 Earliest; abort t.retry-0@2; abort t.retry-0@3");
 }

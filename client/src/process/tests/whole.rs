@@ -454,21 +454,25 @@ async fn a_stop_waits_for_what_is_in_work_and_no_longer_than_the_limit() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_last_commit_that_is_refused_is_an_error_with_the_report() {
-    let broker = Broker::new(&[("t", 0)]);
-    broker.fill(&tp("t", 0), [None]);
-    broker.state.lock().commits.push(ErrorCode::GroupAuthorizationFailed);
-    let left = Countdown::new(1);
-    let counted = Arc::clone(&left);
-    let handler = move |_: ConsumedRecord| {
-        counted.count();
-        std::future::ready(Ok::<(), Never>(()))
-    };
-    let processing = Processing::unordered().commit_interval(Duration::from_secs(100)).until(left.done());
-    let error = ends(broker.consumer().process(processing, handler)).await.unwrap_err();
-    assert!(matches!(&error, ProcessError::Commit { report, .. } if report.handled == 1), "{error:?}");
-    assert!(error.to_string().contains("GROUP_AUTHORIZATION_FAILED"), "{error}");
-    broker.kafka.close().await;
+async fn a_last_commit_that_is_refused_or_not_answered_is_an_error_with_the_report() {
+    for (silent, words) in [(false, "GROUP_AUTHORIZATION_FAILED"), (true, "did not end in time")] {
+        let broker = Broker::new(&[("t", 0)]);
+        broker.fill(&tp("t", 0), [None]);
+        broker.state.lock().commits.push(ErrorCode::GroupAuthorizationFailed);
+        broker.state.lock().silent = silent;
+        let left = Countdown::new(1);
+        let counted = Arc::clone(&left);
+        let handler = move |_: ConsumedRecord| {
+            counted.count();
+            std::future::ready(Ok::<(), Never>(()))
+        };
+        let quiet = Duration::from_secs(100);
+        let processing = Processing::unordered().commit_interval(quiet).until(left.done());
+        let error = ends(broker.consumer().process(processing, handler)).await.unwrap_err();
+        assert!(matches!(&error, ProcessError::Commit { report, .. } if report.handled == 1), "{error:?}");
+        assert!(error.to_string().contains(words), "{error}");
+        broker.kafka.close().await;
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -262,12 +262,12 @@ impl World {
             .collect();
         let moment = self.moment();
         let end = log.last().map_or(0, |last| last.offset + 1);
-        let mut read = 0;
+        let mut taken = 0;
         for record in next {
-            if bytes <= read * 260 {
+            if bytes <= taken {
                 break;
             }
-            read += 1;
+            taken += record.key.as_ref().map_or(0, Bytes::len) + record.value.as_ref().map_or(0, Bytes::len);
             self.owned.get_mut(&partition).unwrap().position = record.offset + 1;
             self.core.read(record, moment);
         }
@@ -275,7 +275,7 @@ impl World {
         // Behind the last record of `t` stands the end of a transaction.
         let behind = if partition.topic.as_ref() == "t" && position == end { 2 } else { 0 };
         let position = position + behind;
-        if read != 0 {
+        if taken != 0 {
             self.core.stands(&partition, position);
         }
         self.check_window(&partition);
@@ -399,6 +399,10 @@ impl World {
         for step in 0..STEPS_MAX {
             let wild = step < WILD_STEPS;
             self.decide();
+            let (records, bytes) = self.core.held();
+            // Only the last record taken, and headers, pass the limit.
+            self.check(bytes <= self.bytes + 6 * 300, || format!("{bytes} bytes are held"));
+            self.check(256 * records <= bytes, || format!("{records} records count {bytes} bytes"));
             let wakes = self.core.wakes();
             self.check(self.ended || wakes.is_none_or(|wakes| self.now < wakes), || "it spins".into());
             if self.ended {
