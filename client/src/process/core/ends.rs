@@ -143,15 +143,13 @@ impl Core {
     /// When [`Core::close`] has something to do by itself.
     pub(super) fn closes_at(&self) -> impl Iterator<Item = Instant> {
         let out = self.commits.out.is_some();
-        if let Some(leaving) = &self.leaving {
-            let commit = Some(self.commits.at).filter(|_| !out && self.ending.is_none());
-            return [Some(leaving.closing.wakes(out)), commit].into_iter().flatten();
-        }
-        if let Some(ending) = &self.ending {
-            return [Some(ending.closing.wakes(out)), None].into_iter().flatten();
-        }
-        let look_up = self.look_at.filter(|_| self.seats.values().any(|seat| !seat.detours.is_empty()));
-        [look_up, Some(self.commits.at).filter(|_| !out)].into_iter().flatten()
+        let leaving = self.leaving.as_ref().map(|leaving| leaving.closing.wakes(out));
+        let ending = self.ending.as_ref().map(|ending| ending.closing.wakes(out));
+        let goes_on = self.ending.is_none();
+        let commit = Some(self.commits.at).filter(|_| goes_on && !out);
+        let detours = goes_on && self.seats.values().any(|seat| !seat.detours.is_empty());
+        let look_up = self.look_at.filter(|_| detours);
+        [leaving, ending, commit, look_up].into_iter().flatten()
     }
 
     /// Goes on with what ends; then the commit and the look-up that are due.
@@ -174,12 +172,7 @@ impl Core {
         }
         if let Some(mut ending) = self.ending.take() {
             let seats: Vec<SeatId> = self.seats.keys().copied().collect();
-            // What leaves meanwhile goes first.
-            let step = if self.leaving.is_some() {
-                Step::Wait
-            } else {
-                self.go_on(&mut ending.closing, &seats, now)
-            };
+            let step = self.go_on(&mut ending.closing, &seats, now);
             self.ending = Some(ending);
             return match step {
                 Step::Wait => None,
@@ -228,9 +221,8 @@ impl Core {
             return None;
         }
         self.commits.at = now + self.rules.commit_interval;
-        let staying = self.seats.iter().filter(|(_, seat)| !seat.leaving);
-        let staying: Vec<SeatId> = staying.map(|(id, _)| *id).collect();
-        self.commit(&staying)
+        let seats: Vec<SeatId> = self.seats.keys().copied().collect();
+        self.commit(&seats)
     }
 
     /// A commit of what is new in these seats.

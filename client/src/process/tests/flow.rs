@@ -124,6 +124,17 @@ fn bytes_that_are_held_stop_all_reading_until_they_are_through() {
 }
 
 #[test]
+fn a_record_that_is_held_does_not_keep_the_answer_that_it_came_in() {
+    let mut table = Table::with_partition(Processing::unordered());
+    let answer = Bytes::from(vec![7; 1000]);
+    let moment = table.moment();
+    let value = Some(answer.slice(..10));
+    table.core.read(ConsumedRecord { value, ..record("t", 0, 0, None) }, moment);
+    assert_eq!(table.core.held().0, 1);
+    assert!(answer.is_unique());
+}
+
+#[test]
 fn when_the_note_has_no_room_nothing_starts_but_the_first_open_record_and_reading_waits() {
     let mut table = Table::with_partition(Processing::unordered().concurrency(10_000).window(10_000));
     let records: Vec<_> = (0..9600).map(|offset| (offset, None)).collect();
