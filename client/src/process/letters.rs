@@ -229,6 +229,14 @@ mod tests {
         assert_eq!(attempts_before(&record, &rules), 4);
         record.partition = TopicPartition::new("t", PartitionIndex(0));
         assert_eq!((attempts_before(&record, &rules), wait(&record, &rules, 0)), (0, None));
+        // Somebody put a dead letter back into its topic: from now on that is where it comes from.
+        let place = [(headers::TOPIC, "u"), (headers::PARTITION, "1"), (headers::OFFSET, "9")];
+        let place = place.iter().chain(&[(headers::TIMESTAMP, "2"), (headers::ATTEMPTS, "6")]);
+        record.headers = place.map(|(key, value)| header(key, value.as_bytes())).collect();
+        let dead = letter(&record, &rules, &Way::Dead("dlq".into()), &tried, 0);
+        let expected = ["topic=t", "partition=0", "offset=5", "timestamp=1005"];
+        assert_eq!(says(&dead)[..4], expected.map(|expected| format!("mainstem.origin.{expected}")));
+        assert_eq!(says(&dead)[4..], ["mainstem.attempts=1"]);
     }
 
     #[test]
