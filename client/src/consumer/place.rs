@@ -69,6 +69,8 @@ enum At {
 pub(super) struct Place {
     pub(super) turn: u64,
     pub(super) paused: bool,
+    /// Nothing is handed out or asked for, but what is here is kept.
+    pub(super) withheld: bool,
     /// Whether a look-up is under way.
     pub(super) looking: bool,
     pub(super) watermarks: Option<Watermarks>,
@@ -114,6 +116,7 @@ impl Place {
         Self {
             turn,
             paused: false,
+            withheld: false,
             looking: false,
             watermarks: None,
             at,
@@ -278,7 +281,7 @@ impl Place {
         now: Instant,
     ) -> Option<(i32, Want)> {
         let At::Placed { fetch, epoch, .. } = self.at else { return None };
-        if self.paused || self.waits(now) {
+        if self.paused || self.withheld || self.waits(now) {
             return None;
         }
         let node = self.preferred.filter(|(_, until)| now < *until).map_or(leader, |(node, _)| node);

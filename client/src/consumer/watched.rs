@@ -34,6 +34,12 @@ impl Consumer {
         self.poll_within(Allowance { records, bytes }).await
     }
 
+    /// Hands out nothing more of a partition, or goes on; false = it is not assigned. Unlike [`Consumer::pause`], this keeps
+    /// what was fetched, unless other partitions need the room.
+    pub(crate) fn withhold(&mut self, partition: &TopicPartition, withheld: bool) -> bool {
+        self.fetcher.set_withheld(partition, withheld)
+    }
+
     /// What happened to the partitions, in order. To be asked after each poll, before the records are looked at.
     pub(crate) fn next_change(&mut self) -> Option<Change> {
         self.group.as_mut()?.next_change()

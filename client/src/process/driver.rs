@@ -177,8 +177,8 @@ where
             }
             Decision::Write(ticket, record) => self.write(ticket, record),
             // False = the partition has gone meanwhile, which the next poll tells.
-            Decision::Pause(partition) => drop(self.consumer.pause(&partition)),
-            Decision::Resume(partition) => drop(self.consumer.resume(&partition)),
+            Decision::Pause(partition) => drop(self.consumer.withhold(&partition, true)),
+            Decision::Resume(partition) => drop(self.consumer.withhold(&partition, false)),
             Decision::Seek(partition, start) => drop(self.consumer.seek(&partition, start)),
             Decision::Commit(offsets) => {
                 self.refused = None;

@@ -83,12 +83,15 @@ impl Fetcher {
     fn ask(&mut self, id: i32, wants: &BTreeMap<TopicPartition, Want>, moment: &Moment) {
         let node = self.nodes.entry(id).or_default();
         let resting = node.not_before.is_some_and(|at| moment.now < at);
-        if node.busy || resting || ANSWERS_AHEAD < Arc::strong_count(&node.answers) - 1 {
+        if node.busy || resting {
             return;
+        }
+        if ANSWERS_AHEAD < Arc::strong_count(&node.answers) - 1 {
+            return self.drop_withheld();
         }
         let least = wants.keys().filter_map(|partition| self.places.get(partition)).map(Place::min_bytes);
         let least = least.max().unwrap_or(0).max(1);
-        let Some(max_bytes) = room(&self.budget, &self.options, least) else { return };
+        let Some(max_bytes) = room(&self.budget, &self.options, least) else { return self.drop_withheld() };
         let cluster = Arc::clone(&self.cluster);
         let limit = cluster.options().request_timeout;
         let Some(connection) = node.connection.take() else {

@@ -187,6 +187,31 @@ impl Fetcher {
         true
     }
 
+    /// False = not assigned. Unlike a pause, this keeps what waits to be handed out, for as long as nothing else needs the
+    /// room: what goes on soon need not wait for another answer.
+    pub(super) fn set_withheld(&mut self, partition: &TopicPartition, withheld: bool) -> bool {
+        let Some(place) = self.places.get_mut(partition) else { return false };
+        place.withheld = withheld;
+        self.stale = true;
+        true
+    }
+
+    /// Drops what is withheld, if it is all that waits; it will be asked for again.
+    fn drop_withheld(&mut self) {
+        let withheld = |chunk: &Chunk| self.places.get(&chunk.partition).is_some_and(|place| place.withheld);
+        if self.ready.is_empty() || !self.ready.iter().all(withheld) {
+            return;
+        }
+        let partitions: BTreeSet<_> = self.ready.drain(..).map(|chunk| chunk.partition).collect();
+        for partition in partitions {
+            let turn = self.next_turn();
+            if let Some(place) = self.places.get_mut(&partition) {
+                place.rewind(turn);
+            }
+        }
+        self.stale = true;
+    }
+
     fn drop_void_chunks(&mut self) {
         self.stale = true;
         let places = &self.places;
@@ -201,17 +226,22 @@ impl Fetcher {
     pub(super) fn hand_out(&mut self, mut allowance: Allowance) -> Option<Batch> {
         let mut batch = Batch { records: Vec::new(), problems: std::mem::take(&mut self.problems) };
         let mut moved = false;
-        while let Some(chunk) = self.ready.front_mut() {
+        let mut index = 0;
+        while let Some(chunk) = self.ready.get_mut(index) {
             let Some(place) = self.places.get_mut(&chunk.partition) else {
-                self.ready.pop_front();
+                self.ready.remove(index);
                 continue;
             };
+            if place.withheld {
+                index += 1;
+                continue;
+            }
             let taken = chunk.take(&mut allowance, &mut batch.records);
             moved |= place.position() != Some(chunk.position());
             place.handed_out(chunk.position());
             match taken {
                 Ok(true) => {
-                    self.ready.pop_front();
+                    self.ready.remove(index);
                     self.stale = true;
                 }
                 Ok(false) => break,
@@ -244,9 +274,12 @@ impl Fetcher {
         let mut came = false;
         loop {
             if self.stale || self.wake.is_some_and(|moment| moment <= now()) {
-                self.start();
                 self.stale = false;
+                self.start();
                 self.wake = self.next_wake();
+                if self.stale {
+                    continue;
+                }
             }
             // Also gets requests that were just made onto their way.
             let Some(Some(done)) = self.work.next().now_or_never() else { return came };
