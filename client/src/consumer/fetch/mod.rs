@@ -273,13 +273,11 @@ impl Fetcher {
     pub(super) fn turn(&mut self) -> bool {
         let mut came = false;
         loop {
-            if self.stale || self.wake.is_some_and(|moment| moment <= now()) {
+            // Making room for a request makes it due again.
+            while self.stale || self.wake.is_some_and(|moment| moment <= now()) {
                 self.stale = false;
                 self.start();
                 self.wake = self.next_wake();
-                if self.stale {
-                    continue;
-                }
             }
             // Also gets requests that were just made onto their way.
             let Some(Some(done)) = self.work.next().now_or_never() else { return came };
