@@ -6,6 +6,7 @@ mod failing;
 mod flow;
 mod leaving;
 mod model;
+mod refused;
 mod whole;
 
 use std::collections::BTreeMap;

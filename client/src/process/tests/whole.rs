@@ -13,7 +13,7 @@ use tokio::sync::Notify;
 use super::broker::Broker;
 use super::{Note, tp};
 use crate::consumer::{ConsumedRecord, OffsetAndMetadata};
-use crate::process::{ProcessError, Processing, Report, headers};
+use crate::process::{Processing, Report, headers};
 use crate::runtime::{now, sleep_until, until};
 
 const TICK: Duration = Duration::from_millis(100);
@@ -23,7 +23,7 @@ async fn pass(time: Duration) {
 }
 
 /// A processing that must end within ten minutes of virtual time.
-async fn ends<T>(work: impl Future<Output = T>) -> T {
+pub(super) async fn ends<T>(work: impl Future<Output = T>) -> T {
     until(now() + Duration::from_secs(600), work).await.expect("the processing does not end")
 }
 
@@ -61,23 +61,23 @@ impl Drop for Guard {
 
 /// Says when so many have been counted.
 #[derive(Debug, Default)]
-struct Countdown {
+pub(super) struct Countdown {
     left: AtomicUsize,
     done: Notify,
 }
 
 impl Countdown {
-    fn new(left: usize) -> Arc<Self> {
+    pub(super) fn new(left: usize) -> Arc<Self> {
         Arc::new(Self { left: AtomicUsize::new(left), done: Notify::new() })
     }
 
-    fn count(&self) {
+    pub(super) fn count(&self) {
         if self.left.fetch_sub(1, Ordering::Relaxed) == 1 {
             self.done.notify_one();
         }
     }
 
-    fn done(self: &Arc<Self>) -> impl Future<Output = ()> + Send + 'static {
+    pub(super) fn done(self: &Arc<Self>) -> impl Future<Output = ()> + Send + 'static {
         let this = Arc::clone(self);
         async move { this.done.notified().await }
     }
@@ -88,7 +88,7 @@ fn finished(stored: &OffsetAndMetadata) -> String {
     format!("{:?}", Note::parse(stored.offset, &stored.metadata).unwrap().finished)
 }
 
-type Never = std::convert::Infallible;
+pub(super) type Never = std::convert::Infallible;
 
 fn offsets(list: &Mutex<Vec<i64>>) -> Vec<i64> {
     let mut offsets = list.lock().clone();
@@ -298,28 +298,6 @@ async fn a_record_that_waited_in_a_retry_topic_before_anybody_read_it_is_not_pas
     broker.kafka.close().await;
 }
 
-#[tokio::test(start_paused = true)]
-async fn a_consumer_that_cannot_go_on_is_an_error_with_the_report() {
-    let broker = Broker::new(&[("t", 0)]);
-    broker.fill(&tp("t", 0), [None]);
-    let left = Countdown::new(1);
-    let counted = Arc::clone(&left);
-    let handler = move |_: ConsumedRecord| {
-        counted.count();
-        std::future::ready(Ok::<(), Never>(()))
-    };
-    let driver = broker.consumer().process(Processing::unordered(), handler);
-    let watch = async {
-        left.done().await;
-        broker.state.lock().heartbeats.push(ErrorCode::GroupAuthorizationFailed);
-    };
-    let (ended, ()) = ends(async { tokio::join!(driver, watch) }).await;
-    let error = ended.unwrap_err();
-    assert!(matches!(&error, ProcessError::Consumer { report, .. } if report.handled == 1), "{error:?}");
-    assert!(error.to_string().contains("GROUP_AUTHORIZATION_FAILED"), "{error}");
-    broker.kafka.close().await;
-}
-
 /// Partition 0 goes after a rebalance; of its two records one is finished in time and the other is not.
 #[tokio::test(start_paused = true)]
 async fn what_leaves_is_finished_and_committed_first_and_late_completions_are_not() {
@@ -450,56 +428,5 @@ async fn a_stop_waits_for_what_is_in_work_and_no_longer_than_the_limit() {
     assert_eq!(offsets(&ended), [0, 1, 3]);
     let stored = broker.stored(&tp("t", 0)).unwrap();
     assert_eq!((stored.offset, &*finished(&stored)), (2, "[3..4]"));
-    broker.kafka.close().await;
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_last_commit_that_is_refused_or_not_answered_is_an_error_with_the_report() {
-    for (silent, words) in [(false, "GROUP_AUTHORIZATION_FAILED"), (true, "did not end in time")] {
-        let broker = Broker::new(&[("t", 0)]);
-        broker.fill(&tp("t", 0), [None]);
-        broker.state.lock().commits.push(ErrorCode::GroupAuthorizationFailed);
-        broker.state.lock().silent = silent;
-        let left = Countdown::new(1);
-        let counted = Arc::clone(&left);
-        let handler = move |_: ConsumedRecord| {
-            counted.count();
-            std::future::ready(Ok::<(), Never>(()))
-        };
-        let quiet = Duration::from_secs(100);
-        let processing = Processing::unordered().commit_interval(quiet).until(left.done());
-        let error = ends(broker.consumer().process(processing, handler)).await.unwrap_err();
-        assert!(matches!(&error, ProcessError::Commit { report, .. } if report.handled == 1), "{error:?}");
-        assert!(error.to_string().contains(words), "{error}");
-        broker.kafka.close().await;
-    }
-}
-
-#[tokio::test(start_paused = true)]
-async fn misuse_is_refused_by_name_before_anything_is_sent() {
-    let broker = Broker::new(&[("t", 0)]);
-    let handler = |_: ConsumedRecord| std::future::ready(Ok::<(), Never>(()));
-    let subscribed = || broker.consumer();
-    let mut by_regex = broker.kafka.consumer().group("g").build().unwrap();
-    by_regex.subscribe_regex("t.*").unwrap();
-    let second = Duration::from_secs(1);
-    for (consumer, processing, option) in [
-        (broker.kafka.consumer().build().unwrap(), Processing::per_key(), "group.id"),
-        (broker.kafka.consumer().group("g").build().unwrap(), Processing::per_key(), "subscription"),
-        (subscribed(), Processing::per_key().concurrency(0), "concurrency"),
-        (subscribed(), Processing::per_key().drain_limit(300 * second), "drain_limit"),
-        (subscribed(), Processing::per_key().dead_letters("t"), "dead_letters"),
-        (subscribed(), Processing::unordered().retry_topic("t", second), "retry_topic"),
-        (by_regex, Processing::unordered().retry_topic("r", second), "retry_topic"),
-    ] {
-        let error = ends(consumer.process(processing, handler)).await.unwrap_err();
-        assert!(matches!(error, ProcessError::Config(_)), "{error:?}");
-        assert!(error.to_string().contains(option), "{option}: {error}");
-    }
-    assert_eq!(broker.state.lock().seen, [""; 0]);
-    let mut polled = subscribed();
-    let _ = until(now() + second, polled.poll(1)).await;
-    let error = ends(polled.process(Processing::per_key(), handler)).await.unwrap_err();
-    assert!(error.to_string().contains("not polled"), "{error}");
     broker.kafka.close().await;
 }
