@@ -1,5 +1,6 @@
-//! The table of Kafka 4.3's APIs: key, name, versions, first flexible version.
+//! The table of Kafka 4.3's APIs and of our own: key, name, versions, first flexible version.
 //!
+//! Own APIs have keys from 20000 on and are spoken between the nodes of a cluster only.
 //! What we can read and write stands with each message; what is served is the router's list. This table is what a key
 //! means, also where we do not speak it: how to read the header of its requests, what to call it in a log line.
 
@@ -130,15 +131,23 @@ apis! {
     DESCRIBE_SHARE_GROUP_OFFSETS = 90, "DescribeShareGroupOffsets", 0..=1, 0;
     ALTER_SHARE_GROUP_OFFSETS = 91, "AlterShareGroupOffsets", 0..=0, 0;
     DELETE_SHARE_GROUP_OFFSETS = 92, "DeleteShareGroupOffsets", 0..=0, 0;
+    DESCRIBE_VOTER = 20_000, "DescribeVoter", 0..=0, 0;
+    REQUEST_VOTE = 20_001, "RequestVote", 0..=0, 0;
+    APPEND_ENTRIES = 20_002, "AppendEntries", 0..=0, 0;
+    INSTALL_SNAPSHOT = 20_003, "InstallSnapshot", 0..=0, 0;
+    CONFIRM_LEADER = 20_004, "ConfirmLeader", 0..=0, 0;
 }
 
 impl ApiKey {
+    /// The first key of an API of our own.
+    pub const OWN_FIRST: Self = Self(20_000);
+
     /// Any key, known or not.
     pub const fn new(code: i16) -> Self {
         Self(code)
     }
 
-    /// The key if Kafka 4.3 knows it.
+    /// The key if Kafka 4.3 knows it, or if it is one of ours.
     pub fn known(code: i16) -> Option<Self> {
         Self(code).row().map(|row| row.key)
     }
@@ -153,12 +162,12 @@ impl ApiKey {
         self.0
     }
 
-    /// Kafka's name, or `Unknown`.
+    /// Kafka's name or ours, or `Unknown`.
     pub fn name(self) -> &'static str {
         self.row().map_or("Unknown", |row| row.name)
     }
 
-    /// Versions that Kafka 4.3 has, unstable ones included; `None` for an unknown key.
+    /// Versions that Kafka 4.3 has, unstable ones included, or those of our own API; `None` for an unknown key.
     pub fn versions(self) -> Option<RangeInclusive<i16>> {
         self.row().map(|row| row.versions.clone())
     }
@@ -202,6 +211,8 @@ mod tests {
         }
         assert_eq!(ApiKey::known(4), None, "LeaderAndIsr is gone");
         assert_eq!(ApiKey::known(i16::MIN), None);
-        assert_eq!(ApiKey::new(20_000).to_string(), "Unknown(20000)");
+        assert_eq!(ApiKey::new(19_999).to_string(), "Unknown(19999)");
+        assert!(ApiKey::OWN_FIRST <= ApiKey::DESCRIBE_VOTER);
+        assert!(ApiKey::all().filter(|key| *key < ApiKey::OWN_FIRST).all(|key| key.code() < 1_000));
     }
 }

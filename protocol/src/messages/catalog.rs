@@ -184,6 +184,11 @@ pub const APIS: &[ApiDescriptor] = &[
     ApiDescriptor::of::<super::describe_share_group_offsets::DescribeShareGroupOffsetsRequest>(),
     ApiDescriptor::of::<super::alter_share_group_offsets::AlterShareGroupOffsetsRequest>(),
     ApiDescriptor::of::<super::delete_share_group_offsets::DeleteShareGroupOffsetsRequest>(),
+    ApiDescriptor::of::<super::quorum::describe_voter::DescribeVoterRequest>(),
+    ApiDescriptor::of::<super::quorum::request_vote::RequestVoteRequest>(),
+    ApiDescriptor::of::<super::quorum::append_entries::AppendEntriesRequest>(),
+    ApiDescriptor::of::<super::quorum::install_snapshot::InstallSnapshotRequest>(),
+    ApiDescriptor::of::<super::quorum::confirm_leader::ConfirmLeaderRequest>(),
 ];
 
 /// Every record of an internal topic, topic by topic.

@@ -2,8 +2,8 @@
 //!
 //! Each struct is the schema of its message: the attributes say in which versions a field is on the wire, and
 //! [`#[derive(Message)]`](crate::message::Message) writes the codec. Nothing here is encoded by hand.
-//! [`internal`] has the records of the cluster's own topics, [`blob`] what travels inside byte fields,
-//! [`catalog`] all of it as a list.
+//! [`quorum`] has messages of our own, [`internal`] the records of the cluster's own topics, [`blob`] what travels inside
+//! byte fields, [`catalog`] all of it as a list.
 
 pub mod add_offsets_to_txn;
 pub mod add_partitions_to_txn;
@@ -72,6 +72,7 @@ pub mod offset_fetch;
 pub mod offset_for_leader_epoch;
 pub mod produce;
 pub mod push_telemetry;
+pub mod quorum;
 pub mod read_share_group_state;
 pub mod read_share_group_state_summary;
 pub mod remove_raft_voter;

@@ -17,6 +17,8 @@ mod registry;
 #[path = "../../../protocol/tests/wire/values.rs"]
 mod values;
 
+use mainstem_protocol::{api::ApiKey, schema::Role};
+
 /// Random values for each message and version. The same in every run.
 const ROUNDS: u64 = 20;
 
@@ -26,6 +28,9 @@ fn both_codecs_read_and_write_the_same_bytes() {
     let (mut compared, mut unknown) = (0, Vec::new());
     for (number, codec) in (0_u64..).zip(registry::all()) {
         let name = codec.schema.name;
+        if matches!(codec.schema.role, Role::Request(key) | Role::Response(key) if ApiKey::OWN_FIRST <= key) {
+            continue; // nobody else speaks our own
+        }
         let Some(theirs) = kacrab::find(name) else {
             unknown.push(name);
             continue;
