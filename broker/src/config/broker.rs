@@ -16,6 +16,7 @@ use super::listener::{Listener, ListenerName};
 use super::settings::Settings;
 use super::topic::TopicConfig;
 use super::typed::{self, Surroundings};
+use super::voters::QuorumVoter;
 
 /// Where partitions live if nothing is set and the user may write there.
 pub const DEFAULT_DATA_DIRECTORY: &str = "/var/lib/mainstem/data";
@@ -206,6 +207,8 @@ pub struct QuorumConfig {
     pub is_controller: bool,
     /// `process.roles` contains `broker`.
     pub is_broker: bool,
+    /// `controller.quorum.voters`, this node among them; empty = this node is the quorum.
+    pub voters: Vec<QuorumVoter>,
     /// `controller.quorum.election.timeout.ms`.
     pub election_timeout: Duration,
 }

@@ -185,7 +185,7 @@ fn endpoints(
 }
 
 /// `host:port`, `:port`, `[::1]:port`.
-fn host_port(text: &str) -> Option<HostPort> {
+pub(super) fn host_port(text: &str) -> Option<HostPort> {
     let (host, port) = text.trim().rsplit_once(':')?;
     let host = match host.strip_prefix('[') {
         Some(rest) => rest.strip_suffix(']')?,

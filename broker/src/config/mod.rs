@@ -4,7 +4,7 @@
 //! - `keys`: the table of every key; `names`, `value`, `units`: finding a key and reading its value
 //! - `properties`, `toml_file`, `environment`: the three syntaxes, pure
 //! - `settings`, `load`, `sources`: what was set and where; loading it, precedence, every fault at once (`problem`)
-//! - `broker`, `typed`, `listener`, `listener_list`, `choices`: the typed whole, [`BrokerConfig`]
+//! - `broker`, `typed`, `listener`, `listener_list`, `voters`, `choices`: the typed whole, [`BrokerConfig`]
 //! - `layers`, `topic`, `cleaner`: who overrides whom; the effective values of a topic, [`TopicConfig`], and of compaction
 //! - `describe`, `alter`, `served`: DescribeConfigs and the changes of configurations
 //! - `report`: what became of each setting, for people
@@ -33,6 +33,7 @@ mod topic;
 mod typed;
 mod units;
 mod value;
+mod voters;
 
 pub use broker::{
     AdminConfig, BrokerConfig, DEFAULT_DATA_DIRECTORY, GroupsConfig, Listeners, LoggingConfig, LogsConfig,
@@ -56,3 +57,4 @@ pub use topic::TopicConfig;
 pub use typed::Surroundings;
 pub use units::Unit;
 pub use value::{ValueError, plain, validated};
+pub use voters::QuorumVoter;

@@ -17,6 +17,7 @@ use super::listener_list;
 use super::problem::Problem;
 use super::settings::{Settings, shown};
 use super::topic::TopicConfig;
+use super::voters::{self, QuorumVoter};
 use super::{keys, names};
 
 /// What defaults depend on besides the settings.
@@ -35,7 +36,8 @@ pub(super) fn read(settings: Settings, surroundings: &Surroundings) -> Result<Br
     let listeners = listener_list::read(&settings, &surroundings.host_name);
     let mut reader = Reader { settings: &settings, problems: Vec::new() };
     let node_id = node_id(&mut reader);
-    one_node(&mut reader);
+    let voters = quorum_voters(&mut reader, node_id);
+    one_node(&mut reader, &voters);
     let log_dirs = log_dirs(&mut reader, surroundings);
     let roles: Vec<&str> = reader.words("process.roles");
     let config = BrokerConfig {
@@ -88,6 +90,7 @@ pub(super) fn read(settings: Settings, surroundings: &Surroundings) -> Result<Br
         quorum: QuorumConfig {
             is_controller: roles.contains(&"controller"),
             is_broker: roles.contains(&"broker"),
+            voters,
             election_timeout: reader.millis("controller.quorum.election.timeout.ms"),
         },
         admin: AdminConfig {
@@ -169,38 +172,30 @@ fn node_id(reader: &mut Reader<'_>) -> i32 {
 }
 
 /// Refuses what only a cluster of several nodes could do: three nodes that each stand alone would lose data between them.
-fn one_node(reader: &mut Reader<'_>) {
+fn one_node(reader: &mut Reader<'_>, voters: &[QuorumVoter]) {
     let roles = reader.words("process.roles");
     if !(roles.contains(&"broker") && roles.contains(&"controller")) {
         let what = "a node is broker and controller at once; clusters of several nodes are not served";
         reader.refuse("process.roles", what.to_owned(), "set process.roles=broker,controller");
     }
-    for key in ["controller.quorum.voters", "controller.quorum.bootstrap.servers"] {
-        if 1 < reader.words(key).len() {
-            let what = "several controllers are named; clusters of several nodes are not served".to_owned();
-            reader.refuse(key, what, "name this node alone, or remove the line");
-        }
+    let key = "controller.quorum.bootstrap.servers";
+    if 1 < reader.words(key).len() {
+        let what = "several controllers are named; clusters of several nodes are not served".to_owned();
+        reader.refuse(key, what, "name this node alone, or remove the line");
     }
-    let voters = reader.words("controller.quorum.voters");
-    if let [voter] = voters.as_slice() {
-        let id = voter.split_once('@').and_then(|(id, _)| id.parse::<i32>().ok());
-        let own: i32 = node_id(&mut Reader { settings: reader.settings, problems: Vec::new() });
-        match id {
-            None => reader.refuse(
-                "controller.quorum.voters",
-                "not id@host:port".to_owned(),
-                "write, for example, 1@localhost:9093",
-            ),
-            Some(id) if id != own => {
-                reader.refuse(
-                    "controller.quorum.voters",
-                    format!("the voter is {id}, this node is {own}"),
-                    "set node.id to the voter's id",
-                );
-            }
-            Some(_) => {}
-        }
+    if !voters.is_empty() {
+        let what = "several voters are named; clusters of several nodes are not served".to_owned();
+        reader.refuse("controller.quorum.voters", what, "name this node alone, or remove the line");
     }
+}
+
+/// The voters of the metadata quorum; empty = this node alone.
+fn quorum_voters(reader: &mut Reader<'_>, own: i32) -> Vec<QuorumVoter> {
+    let key = "controller.quorum.voters";
+    voters::parse(&reader.words(key), own).unwrap_or_else(|unfit| {
+        reader.refuse(key, unfit.what, unfit.fix);
+        Vec::new()
+    })
 }
 
 fn log_dirs(reader: &mut Reader<'_>, surroundings: &Surroundings) -> Vec<PathBuf> {
@@ -368,7 +363,8 @@ mod tests {
     #[test]
     fn a_cluster_of_several_nodes_is_refused() {
         check_refused(&[("process.roles", "broker")], "set process.roles=broker,controller");
-        check_refused(&[("controller.quorum.voters", "1@a:9093,2@b:9093")], "clusters of several nodes");
+        check_refused(&[("controller.quorum.voters", "1@a:9093,2@b:9093")], "a quorum has 1 or 3");
+        check_refused(&[("controller.quorum.voters", "1@a:1,2@b:1,3@c:1")], "clusters of several nodes");
         check_refused(&[("controller.quorum.voters", "2@a:9093")], "the voter is 2, this node is 1");
         check_refused(
             &[("controller.quorum.bootstrap.servers", "a:9093,b:9093")],
