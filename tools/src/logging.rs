@@ -85,9 +85,9 @@ fn first_directives(logging: &LoggingConfig) -> (String, String) {
             return (format!("environment variable {name}"), value.to_string_lossy().into_owned());
         }
     }
-    // The consensus library tells each of its steps at level info.
+    // What matters of the consensus library is told by the controller; its own lines repeat an absent voter without end.
     let source = format!("mainstem.logging.filter = {}", logging.filter);
-    (source, format!("openraft=warn,{}", logging.filter))
+    (source, format!("openraft=off,{}", logging.filter))
 }
 
 /// Lines of a tool on stderr, for the person who waits: warnings of the client, with `-v` and `-vv` more.

@@ -7,14 +7,15 @@
 //! 1 bind every address (nothing changed yet)       1 say "not ready"
 //! 2 answer health and metrics over HTTP            2 stop accepting, answer what is in flight
 //! 3 lock and open the log directories              3 stop the controller and the background
-//! 4 start the controller, catch up with metadata   4 flush and close the logs, mark them clean
+//! 4 start the controller, catch up with metadata;  4 flush and close the logs, mark them clean
+//!   of several voters each answers the others from here on
 //! 5 open the logs that the metadata names          5 stop answering over HTTP
 //! 6 register: leaderships follow
 //! 7 accept connections
 //! ```
 //!
 //! In reading order: this file, `options` (what a broker is given besides its configuration), `life` (how far it is),
-//! `storage` (its directories), `groups` (the coordinator of groups), `failure` (what ends it early), `config_rules` (configuration behind the controller's
+//! `storage` (its directories), `nodes` (the listeners between nodes), `groups` (the coordinator of groups), `failure` (what ends it early), `config_rules` (configuration behind the controller's
 //! seam), `overview` (what health and metrics are told), `measure` and `group_numbers` with `lag_times` (the numbers in it).
 
 mod config_rules;
@@ -24,6 +25,7 @@ mod groups;
 mod lag_times;
 mod life;
 mod measure;
+mod nodes;
 mod options;
 mod overview;
 mod storage;
@@ -33,7 +35,7 @@ pub use options::StartOptions;
 use crate::{
     admin::AdminServer,
     config::{BrokerConfig, Listener, SecurityProtocol},
-    controller::{self, CallOptions, Controller, ControllerOptions, RegisterBroker},
+    controller::{self, CallOptions, Controller, ControllerOptions, QuorumDoor, RegisterBroker},
     env::{Env, Tasks},
     handlers::{self, Services},
     metadata::{Endpoint, FeatureRange},
@@ -88,6 +90,14 @@ pub enum StartError {
         /// What it asks for.
         protocol: SecurityProtocol,
     },
+    /// Several voters, a new data directory, and no id that all of them would agree on.
+    #[error(
+        "the nodes of a cluster have to be given one id, since each would make one of its own (variable CLUSTER_ID)"
+    )]
+    NoClusterId {
+        /// An id that nobody has yet.
+        example: String,
+    },
     /// A data directory cannot be made.
     #[error("cannot create the data directory {}: {source}", path.display())]
     DataDirectory {
@@ -127,7 +137,8 @@ impl Broker {
     ) -> Result<RunningBroker, StartError> {
         let (config, env) = (Arc::new(config), options.env);
         let limits = Limits::new(config.network.clone());
-        let bound = bind(&config, &limits, &env).await?;
+        let bound = bind(config.listeners.clients.clone(), &limits, &env).await?;
+        let between_nodes = bind(nodes::listeners(&config), &limits, &env).await?;
         let admin = bind_admin(&config).await?;
 
         let telemetry = Telemetry::new(options.build, config.metrics.clone());
@@ -147,7 +158,7 @@ impl Broker {
             admin.start(&house.admin_env, &house.telemetry, view, options.set_log_level);
         }
         let addresses = bound.iter().map(BoundListener::address).collect();
-        match house.furnish(bound, limits, options.fs).await {
+        match house.furnish((bound, between_nodes), limits, options.fs).await {
             Ok((storage, broker_epoch)) => {
                 Ok(RunningBroker { house, storage, broker_epoch, addresses, admin_address })
             }
@@ -174,7 +185,7 @@ impl House {
     /// Brings the rooms to life, from the ground up.
     async fn furnish(
         &self,
-        bound: Vec<BoundListener>,
+        (bound, between_nodes): (Vec<BoundListener>, Vec<BoundListener>),
         limits: Limits,
         fs: Arc<dyn Fs>,
     ) -> Result<(Arc<Storage>, BrokerEpoch), StartError> {
@@ -186,7 +197,9 @@ impl House {
         let storage = Arc::new(storage);
         self.overview.add_storage(Arc::clone(&storage));
 
-        let controller = start_controller(config, &storage, env, &self.telemetry).await?;
+        let door = QuorumDoor::new();
+        nodes::serve(between_nodes, &door, limits.clone(), env, &self.telemetry);
+        let controller = start_controller(config, &storage, door, env, &self.telemetry).await?;
         failure::watch_controller(&controller, &self.overview.life, env);
         let metadata = Arc::clone(controller.publisher());
         let incarnation = Uuid(env.random.id().0);
@@ -217,7 +230,7 @@ impl House {
             groups.clone(),
             self.telemetry.clone(),
         );
-        let router = Arc::new(Router::new(Arc::new(services)));
+        let router = Arc::new(Router::new(&Arc::new(services)));
         let serving = Serving::new(self.net_env.clone(), limits, router, self.telemetry.clone());
         let rooms =
             Rooms { metadata, controller, partitions, groups, serving: Arc::clone(&serving), broker_epoch };
@@ -299,8 +312,12 @@ async fn bind_admin(config: &BrokerConfig) -> Result<Option<AdminServer>, StartE
     bound.map(Some).map_err(|source| StartError::Admin { address, source })
 }
 
-async fn bind(config: &BrokerConfig, limits: &Limits, env: &Env) -> Result<Vec<BoundListener>, StartError> {
-    let (listeners, limits) = (config.listeners.clients.clone(), limits.clone());
+async fn bind(
+    listeners: Vec<Listener>,
+    limits: &Limits,
+    env: &Env,
+) -> Result<Vec<BoundListener>, StartError> {
+    let limits = limits.clone();
     let secured = listeners.iter().find(|listener| listener.protocol != SecurityProtocol::Plaintext);
     if let Some(listener) = secured {
         return Err(StartError::Unsecured { name: listener.name.to_string(), protocol: listener.protocol });
@@ -321,13 +338,13 @@ fn metadata_directory(config: &BrokerConfig) -> &Path {
 async fn start_controller(
     config: &Arc<BrokerConfig>,
     storage: &Storage,
+    door: QuorumDoor,
     env: &Env,
     telemetry: &Telemetry,
 ) -> Result<Controller, StartError> {
     let directory = metadata_directory(config).to_owned();
     let files = || storage.directories.iter().map(|directory| directory.files());
     let id = files().find(|files| files.path() == directory).or_else(|| files().next());
-    let address = config.listeners.controllers.first().map(|listener| listener.bind.to_string());
     let features = handlers::api_versions::FEATURES
         .iter()
         .map(|(name, _, newest)| (Arc::from(*name), *newest))
@@ -338,7 +355,8 @@ async fn start_controller(
         cluster_id: storage.cluster_id.as_str().into(),
         node_id: config.node_id,
         directory_id: id.map_or(Uuid([0; 16]), |directory| Uuid(directory.directory_id().0)),
-        address: address.unwrap_or_default(),
+        voters: config.quorum.voters.clone(),
+        door,
         election_timeout: config.quorum.election_timeout,
         snapshot_entries: SNAPSHOT_ENTRIES,
         rules: Arc::new(BrokerConfigRules::new(Arc::clone(config))),

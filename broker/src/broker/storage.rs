@@ -56,7 +56,7 @@ impl Storage {
             create_folders(&*fs, path)
                 .map_err(|source| StartError::DataDirectory { path: path.clone(), source })?;
         }
-        let cluster_id = cluster_id(config, &*fs, env);
+        let cluster_id = cluster_id(config, &*fs, env)?;
         let handles = Arc::new(Handles::new(descriptors_max(), MAPS_MAX));
         let millis = |span: Duration| u64::try_from(span.as_millis()).unwrap_or(u64::MAX);
         let interval = config.logs.retention_check_interval;
@@ -140,10 +140,16 @@ fn create_folders(fs: &dyn Fs, path: &Path) -> io::Result<()> {
     }
 }
 
-/// The cluster that the configuration names, else the one that a directory belongs to, else a new one.
-fn cluster_id(config: &BrokerConfig, fs: &dyn Fs, env: &Env) -> String {
+/// The cluster that the configuration names, else the one that a directory belongs to, else a new one. Several nodes would each
+/// make a new one of their own, so that they are told.
+fn cluster_id(config: &BrokerConfig, fs: &dyn Fs, env: &Env) -> Result<String, StartError> {
     let found = || config.log_dirs.iter().find_map(|path| identity(fs, path)).map(|found| found.cluster_id);
-    config.cluster_id.clone().or_else(found).unwrap_or_else(|| env.random.id().to_string())
+    let new = || env.random.id().to_string();
+    match config.cluster_id.clone().or_else(found) {
+        Some(id) => Ok(id),
+        None if config.quorum.voters.is_empty() => Ok(new()),
+        None => Err(StartError::NoClusterId { example: new() }),
+    }
 }
 
 /// What a directory says of itself. A file that cannot be understood is reported when the directory is opened.

@@ -11,13 +11,16 @@ use super::{
     decide::{Surroundings, producer_ids::BLOCK_LEN},
     proposer::{Answered, Command, Proposer},
     quorum::{
-        Failure, Listeners, MetadataQuorum, OpenedQuorum, ProposeError, QuorumOptions, QuorumStatus, VoterId,
+        Failure, Listeners, MetadataQuorum, OpenedQuorum, ProposeError, QuorumDoor, QuorumOptions,
+        QuorumStatus, VoterId,
     },
     request::{Done, ItemAnswer, Request},
 };
 use crate::{
-    env::{Clock, Env, Moment, Tasks},
-    metadata::{MetadataDelta, MetadataPublisher, Proposal},
+    config::QuorumVoter,
+    env::{Clock, Env, Moment, StopSignal, Tasks},
+    metadata::{MetadataDelta, MetadataImage, MetadataPublisher},
+    peers::TcpPeers,
     telemetry::SecondsHistogram,
 };
 use mainstem_protocol::{
@@ -34,6 +37,12 @@ const COMMANDS_MAX: usize = 1_024;
 /// Deltas that wait for the publisher, at most.
 const DELTAS_MAX: usize = 16;
 
+/// A candidate needs longer than the slowest sync of a voter, or elections do not end.
+const ELECTION_TIMEOUT_MIN: Duration = Duration::from_millis(1_500);
+
+/// How long it may take to hear from a majority at the start before it is tried again.
+const CATCH_UP_WITHIN: Duration = Duration::from_secs(10);
+
 /// Raising features at the start takes one commit; a disk that needs longer is not fit to start on.
 const FEATURES_WAIT_MAX: Duration = Duration::from_mins(1);
 
@@ -49,8 +58,10 @@ pub struct ControllerOptions {
     pub node_id: BrokerId,
     /// Id of `metadata_log_dir`, as formatted.
     pub directory_id: Uuid,
-    /// Where other voters would reach this one, as `host:port`.
-    pub address: String,
+    /// `controller.quorum.voters`, this node among them; empty = it is alone.
+    pub voters: Vec<QuorumVoter>,
+    /// Where the other voters knock; somebody has to lead them there before the start, since it waits for them.
+    pub door: QuorumDoor,
     /// `controller.quorum.election.timeout.ms`; at least 1.5 s are used.
     pub election_timeout: Duration,
     /// A snapshot is taken after so many entries.
@@ -83,30 +94,44 @@ pub struct Controller {
 }
 
 impl Controller {
-    /// Starts the controller and waits until this node's image is as new as the log. Its tasks end with `env.tasks`.
+    /// Starts the controller and waits until this node's image is as new as the log. Its tasks end with `env.tasks`. With
+    /// several voters it waits for a majority of them.
     pub async fn start(options: ControllerOptions, env: &Env) -> Result<Self, StartError> {
+        let others = options.voters.iter().filter(|voter| voter.node != options.node_id);
+        let peers = TcpPeers::new(
+            format!("mainstem-{}", options.node_id),
+            others.map(|voter| (voter.node, voter.address.clone())),
+            env.tasks.clone(),
+            env.clock.clone(),
+        );
+        let mut nodes: Vec<BrokerId> = options.voters.iter().map(|voter| voter.node).collect();
+        if nodes.is_empty() {
+            nodes.push(options.node_id);
+        }
+        let alone = nodes.len() == 1;
         let quorum_options = QuorumOptions {
             fs: options.fs,
             directory: options.metadata_log_dir,
             cluster_id: options.cluster_id,
             voter: VoterId { node: options.node_id, directory: options.directory_id },
-            address: options.address,
-            election_timeout: options.election_timeout,
+            nodes,
+            election_timeout: options.election_timeout.max(ELECTION_TIMEOUT_MIN),
             snapshot_entries: options.snapshot_entries,
         };
-        let opened = OpenedQuorum::open(quorum_options, env.tasks.clone()).await?;
+        let opened = OpenedQuorum::open(quorum_options, env.clone()).await?;
         let (image, failure) = (opened.image(), opened.failure());
         let publisher = Arc::new(MetadataPublisher::new(Arc::clone(&image)));
         let (deltas_in, deltas) = mpsc::channel(DELTAS_MAX);
         env.tasks.spawn("metadata-publisher", publish(Arc::clone(&publisher), deltas, env.tasks.clone()));
         let (applied_in, applied) = watch::channel(image);
-        let quorum = Arc::new(opened.start(Listeners { applied: applied_in, deltas: deltas_in }).await?);
-        catch_up(quorum.as_ref(), &publisher).await?;
+        let listeners = Listeners { applied: applied_in, deltas: deltas_in };
+        let quorum = Arc::new(opened.start(listeners, peers, &options.door).await?);
+        catch_up(quorum.as_ref(), &publisher, &env.clock).await?;
 
         let (sender, commands) = mpsc::channel(COMMANDS_MAX);
         let proposer = Proposer {
             quorum: Arc::clone(&quorum),
-            applied,
+            applied: applied.clone(),
             publisher: Arc::clone(&publisher),
             surroundings: Surroundings { random: env.random.clone(), rules: options.rules },
             clock: env.clock.clone(),
@@ -114,14 +139,21 @@ impl Controller {
             commit_seconds: options.commit_seconds,
         };
         env.tasks.spawn("controller", proposer.run(commands, env.tasks.stop_signal()));
+        let of_status = Arc::clone(&quorum);
         let controller = Self {
             commands: sender,
             publisher,
             clock: env.clock.clone(),
             failure,
-            status: Arc::new(move || quorum.status()),
+            status: Arc::new(move || of_status.status()),
         };
-        controller.raise_features(options.features).await?;
+        if alone {
+            controller.raise_features(options.features).await?;
+        } else {
+            let stop = env.tasks.stop_signal();
+            let first = first_features(controller.clone(), quorum, options.features, applied, stop);
+            env.tasks.spawn("controller-features", first);
+        }
         Ok(controller)
     }
 
@@ -275,21 +307,49 @@ async fn publish(publisher: Arc<MetadataPublisher>, mut deltas: mpsc::Receiver<M
     }
 }
 
-/// Writes an entry of this run and waits until it is published: then everything committed before is, too. A leader that
+/// Has an entry of this run written and waits until it is published: then everything committed before is, too. A leader that
 /// goes on in its old term after a restart has committed nothing yet that would prove that.
-async fn catch_up(quorum: &impl MetadataQuorum, publisher: &MetadataPublisher) -> Result<(), StartError> {
-    let blank = Proposal { decided_at: 0, records: Arc::default() };
-    let entry = loop {
-        match quorum.propose(blank.clone()).await {
-            Ok(entry) => break entry,
-            // Its vote is on its way to the disk, and until it is there an elected node refuses. Without a leader
-            // somewhere else this ends with the write, or with its failure.
-            Err(ProposeError::NotLeader { leader: None }) => tokio::task::yield_now().await,
-            Err(error) => return Err(StartError::Raft(error.to_string())),
+async fn catch_up(
+    quorum: &impl MetadataQuorum,
+    publisher: &MetadataPublisher,
+    clock: &Clock,
+) -> Result<(), StartError> {
+    let index = loop {
+        // A leader that was cut off may never hear what became of its entry.
+        match clock.before(clock.now().after(CATCH_UP_WITHIN), quorum.barrier()).await {
+            Some(Ok(index)) => break index,
+            Some(Err(error @ ProposeError::Failed(_))) => return Err(StartError::Raft(error.to_string())),
+            // Nobody leads yet; or this voter does, and its vote is on its way to the disk, until when it refuses.
+            Some(Err(ProposeError::NotLeader { .. } | ProposeError::Unknown)) | None => quorum.news().await,
         }
     };
-    publisher.wait_for(entry.index).await;
+    publisher.wait_for(index).await;
     Ok(())
+}
+
+/// Gives a new cluster of several voters its features: whoever leads while there are none does it. Ends when they are there.
+async fn first_features(
+    controller: Controller,
+    quorum: Arc<impl MetadataQuorum>,
+    features: Vec<(Arc<str>, i16)>,
+    mut applied: watch::Receiver<Arc<MetadataImage>>,
+    mut stop: StopSignal,
+) {
+    while applied.borrow_and_update().features.is_empty() {
+        let status = quorum.status();
+        let raised = async {
+            if status.leader != Some(status.voter) {
+                quorum.news().await;
+            } else if let Err(error) = controller.raise_features(features.clone()).await {
+                tracing::info!(target: "mainstem::controller", %error, "the features of the cluster are not set yet");
+            }
+        };
+        tokio::select! {
+            biased;
+            () = stop.given() => return,
+            () = raised => {}
+        }
+    }
 }
 
 fn map<T>(answers: Vec<ItemAnswer>, done: impl Fn(Done) -> T) -> Vec<Result<T, ApiError>> {

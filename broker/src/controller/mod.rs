@@ -2,12 +2,12 @@
 //!
 //! A request is decided purely on the newest image ([`decide`]), proposed as one entry of a replicated log
 //! ([`quorum`]), applied by everyone, and answered once the rooms of this node have seen it. One node is a quorum of one:
-//! there is no second path.
+//! there is no second path. Of several voters one leads, and the others answer that they do not.
 //!
 //! Reading order: [`request`] and [`error`] (what is asked and answered), [`decide`], [`proposer`] (decide, propose,
 //! apply), [`quorum`], [`handle`] (how others call).
 //!
-//! Above: handlers, composition root. Below: `metadata`, `env`, storage's `Fs`.
+//! Above: handlers, composition root. Below: `peers`, `metadata`, `env`, storage's `Fs`.
 
 mod decide;
 mod error;
@@ -23,8 +23,8 @@ pub use decide::ConfigRules;
 pub(crate) use decide::topic_name;
 pub use error::ApiError;
 pub use handle::{CallOptions, Controller, ControllerOptions};
-pub(crate) use quorum::refuse_foreign;
-pub use quorum::{LogFileError, QuorumStatus, StartError, VoterId};
+pub use quorum::{JoinError, LogFileError, QuorumDoor, QuorumStatus, StartError, VoterId};
+pub(crate) use quorum::{QuorumRequest, refuse_foreign};
 pub use request::{
     AllocateProducerIds, AlterConfigs, Alteration, AlteredResource, BrokerWish, ConfigChange,
     CreatePartitions, CreateTopics, CreatedTopic, DeletedTopic, MorePartitions, NewAssignment, NewTopic,

@@ -15,13 +15,13 @@ use super::{
 use crate::{
     env::{Clock, StopSignal, Tasks},
     metadata::{
-        MetadataImage, MetadataPublisher, MetadataRecord, Proposal,
+        MetadataImage, MetadataPublisher, MetadataRecord, Proposal, RecordLayout,
         record::{RequestAnswer, RequestDone},
     },
     telemetry::SecondsHistogram,
 };
 use mainstem_protocol::{error::ErrorCode, model::Uuid};
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 use tokio::sync::{mpsc, oneshot, watch};
 
 /// Requests decided together, at most.
@@ -29,6 +29,13 @@ const BATCH_REQUESTS_MAX: usize = 256;
 
 /// Records in one entry, beyond which further requests wait for the next one. One request may exceed it.
 const BATCH_RECORDS_MAX: usize = 10_000;
+
+/// Bytes of the records in one entry. An entry travels in one message and is written at once, so that a request with more is
+/// refused.
+const ENTRY_BYTES_MAX: usize = 8 << 20;
+
+/// A leader that is cut off from the others hears nothing of its entry until it is back, and holds up everybody who waits.
+const COMMIT_WITHIN: Duration = Duration::from_secs(30);
 
 /// A request on its way.
 pub(super) struct Command {
@@ -64,6 +71,8 @@ struct Batch {
     /// Did not fit.
     left: Vec<Command>,
     records: Vec<MetadataRecord>,
+    /// Bytes of the records.
+    len: usize,
 }
 
 impl<Q: MetadataQuorum> Proposer<Q> {
@@ -104,7 +113,8 @@ impl<Q: MetadataQuorum> Proposer<Q> {
         }
         let proposal = Proposal { decided_at: image.last_record_index, records: batch.records.into() };
         let started = self.clock.now();
-        match self.quorum.propose(proposal).await {
+        let proposed = self.clock.before(started.after(COMMIT_WITHIN), self.quorum.propose(proposal)).await;
+        match proposed.unwrap_or(Err(ProposeError::Unknown)) {
             Ok(entry) if entry.outcome == Applied::Taken => {
                 self.commit_seconds.record(self.clock.now().since(started));
                 self.answer(batch.decided, entry.index);
@@ -121,7 +131,7 @@ impl<Q: MetadataQuorum> Proposer<Q> {
     }
 
     fn decide(&self, image: &Arc<MetadataImage>, commands: Vec<Command>) -> Batch {
-        let mut batch = Batch { decided: Vec::new(), left: Vec::new(), records: Vec::new() };
+        let mut batch = Batch { decided: Vec::new(), left: Vec::new(), records: Vec::new(), len: 0 };
         let mut image = Arc::clone(image);
         for command in commands {
             if BATCH_RECORDS_MAX < batch.records.len() {
@@ -139,9 +149,21 @@ impl<Q: MetadataQuorum> Proposer<Q> {
             if !records.is_empty() {
                 records.extend(command.request_id.map(|id| done_record(id, &decision.answers)));
             }
+            let len = match encoded_len(&records) {
+                Ok(len) => len,
+                Err(error) => {
+                    batch.decided.push(refused_whole(command, &error));
+                    continue;
+                }
+            };
+            if !batch.records.is_empty() && ENTRY_BYTES_MAX < batch.len.saturating_add(len) {
+                batch.left.push(command);
+                continue;
+            }
             match preview(&image, &records) {
                 Ok(next) => {
                     image = next;
+                    batch.len += len;
                     batch.records.extend(records);
                     batch.decided.push((command, decision.answers));
                 }
@@ -150,8 +172,7 @@ impl<Q: MetadataQuorum> Proposer<Q> {
                     tracing::error!(target: "mainstem::controller", code = "MS-QUORUM-002", %error,
                         "a decision contradicts the metadata it was made on");
                     let error = ApiError::new(ErrorCode::UnknownServerError, error.to_string());
-                    let answers = decision.answers.iter().map(|_| Err(error.clone())).collect();
-                    batch.decided.push((command, answers));
+                    batch.decided.push(refused_whole(command, &error));
                 }
             }
         }
@@ -176,7 +197,9 @@ impl<Q: MetadataQuorum> Proposer<Q> {
         if decided.is_empty() {
             return;
         }
-        match self.quorum.linearize().await {
+        let deadline = self.clock.now().after(COMMIT_WITHIN);
+        let confirmed = self.clock.before(deadline, self.quorum.linearize()).await;
+        match confirmed.unwrap_or(Err(ProposeError::Unknown)) {
             Ok(()) => self.answer(decided, image.index),
             Err(error) => {
                 for (command, _) in decided {
@@ -187,6 +210,25 @@ impl<Q: MetadataQuorum> Proposer<Q> {
     }
 }
 
+/// A request none of whose items is done.
+fn refused_whole(command: Command, error: &ApiError) -> (Command, Vec<ItemAnswer>) {
+    let answers = (0..command.request.items()).map(|_| Err(error.clone())).collect();
+    (command, answers)
+}
+
+/// Bytes of records, if they fit into an entry.
+fn encoded_len(records: &[MetadataRecord]) -> Result<usize, ApiError> {
+    let encoded = RecordLayout::encode_all(records);
+    let encoded = encoded.map_err(|error| ApiError::new(ErrorCode::InvalidRequest, error.to_string()))?;
+    let len = encoded.iter().map(RecordLayout::len).sum();
+    if ENTRY_BYTES_MAX < len {
+        let message =
+            format!("The request takes {len} bytes of metadata, more than the {ENTRY_BYTES_MAX} of one.");
+        return Err(ApiError::new(ErrorCode::InvalidRequest, message));
+    }
+    Ok(len)
+}
+
 fn refuse(command: Command, image: &Arc<MetadataImage>, error: &ProposeError) {
     let refusal = match error {
         ProposeError::NotLeader { leader } => {
@@ -195,6 +237,7 @@ fn refuse(command: Command, image: &Arc<MetadataImage>, error: &ProposeError) {
             ApiError::new(ErrorCode::NotController, format!("This node is not the controller; {leader} is."))
         }
         // Unknown whether it was done: the code says so, and a retry is safe.
+        ProposeError::Unknown => ApiError::new(ErrorCode::RequestTimedOut, error.to_string()),
         ProposeError::Failed(reason) => ApiError::new(ErrorCode::RequestTimedOut, Arc::clone(reason)),
     };
     let items = (0..command.request.items()).map(|_| Err(refusal.clone())).collect();

@@ -74,7 +74,8 @@ impl Node {
             cluster_id: "test-cluster".into(),
             node_id: BrokerId(1),
             directory_id: Uuid([5; 16]),
-            address: "127.0.0.1:9093".to_owned(),
+            voters: Vec::new(),
+            door: QuorumDoor::new(),
             election_timeout: Duration::from_secs(2),
             snapshot_entries,
             rules: Arc::new(AnyConfig),
@@ -254,6 +255,26 @@ async fn a_passed_deadline_is_an_unknown_outcome() {
     let answers = node.controller.delete_topics(topics, options).await;
     assert_eq!(answers.len(), 2);
     assert!(answers.iter().all(|answer| answer.as_ref().unwrap_err().code == ErrorCode::RequestTimedOut));
+    node.stop().await;
+}
+
+/// An entry travels in one message: a request that would need a larger one is refused, and changes nothing.
+#[tokio::test]
+async fn a_request_too_large_for_one_entry_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let node = Node::start(dir.path()).await;
+    node.register(1).await;
+    node.create("orders", 1).await.unwrap();
+    let before = node.controller.publisher().current().index;
+    let value: Arc<str> = "x".repeat(30_000).into();
+    let many = (0..300).map(|number| (format!("key-{number}").into(), Some(Arc::clone(&value)))).collect();
+    let resource = ConfigResource::topic("orders");
+    let altered = AlteredResource { resource, alteration: Alteration::Replace(many) };
+    let request = AlterConfigs { resources: vec![altered], validate_only: false };
+    let refused = node.controller.alter_configs(request, node.soon()).await.remove(0).unwrap_err();
+    assert_eq!(refused.code, ErrorCode::InvalidRequest);
+    assert!(refused.message.contains("bytes of metadata"), "{refused}");
+    assert_eq!(node.controller.publisher().current().index, before);
     node.stop().await;
 }
 

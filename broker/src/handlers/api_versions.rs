@@ -3,7 +3,7 @@
 //! An unknown version gets version 0, error 35 and our range of this one API (rule C2).
 //! Left out: nothing. v3 names the client's software; v4 also shows features whose minimum is 0 (KAFKA-17011).
 
-use super::{Context, ServedApi, Staged};
+use super::{Context, NodeContext, ServedApi, Staged};
 use mainstem_protocol::{
     api::ApiKey,
     error::ErrorCode,
@@ -66,6 +66,12 @@ pub(crate) fn handle(context: &Context<'_>, request: ApiVersionsRequest) -> Stag
             .collect(),
         ..ApiVersionsResponse::default()
     })
+}
+
+/// What is served between nodes. Features are no matter there: a node learns them from the log.
+pub(crate) fn handle_node(context: &NodeContext<'_>, _: ApiVersionsRequest) -> Staged<ApiVersionsResponse> {
+    let api_keys = context.apis.iter().map(entry).collect();
+    Staged::ready(ApiVersionsResponse { api_keys, ..ApiVersionsResponse::default() })
 }
 
 /// The answer to a version of this API that is not served; to be encoded as version 0.

@@ -5,7 +5,7 @@
 use super::{AutoCreate, FetchSessions, ProducerIds};
 use crate::{
     config::BrokerConfig,
-    controller::Controller,
+    controller::{Controller, QuorumDoor},
     env::Env,
     group::Groups,
     metadata::MetadataPublisher,
@@ -95,4 +95,18 @@ pub(crate) struct Context<'a> {
     pub(crate) version: i16,
     /// What the client calls itself; `None` if it does not.
     pub(crate) client_id: Option<&'a ClientId>,
+}
+
+/// What the handlers of the listeners between nodes act on. It is there before the rooms of [`Services`] are.
+pub(crate) struct NodeServices {
+    /// Where other voters of the metadata quorum knock.
+    pub(crate) door: QuorumDoor,
+}
+
+/// One request of another node, less its body.
+pub(crate) struct NodeContext<'a> {
+    /// What handlers act on.
+    pub(crate) services: &'a NodeServices,
+    /// Everything that is served between nodes.
+    pub(crate) apis: &'a [ServedApi],
 }

@@ -1,4 +1,4 @@
-//! One file per Kafka API. A handler authorises, validates, acts and answers; it decides nothing about the cluster and
+//! One file per Kafka API, and one for the talk of nodes. A handler authorises, validates, acts and answers; it decides nothing about the cluster and
 //! touches no segment.
 //!
 //! Above: `request::router`. Below: `controller`, `group` on `coordinator`, `partition`, `metadata`.
@@ -47,10 +47,11 @@ pub(crate) mod offset_fetch;
 pub(crate) mod offset_for_leader_epoch;
 mod operations;
 pub(crate) mod produce;
+pub(crate) mod quorum;
 mod staged;
 pub(crate) mod sync_group;
 
-pub(crate) use context::{Context, Peer, ServedApi, Services};
+pub(crate) use context::{Context, NodeContext, NodeServices, Peer, ServedApi, Services};
 use staged::Counted;
 pub(crate) use staged::{Reply, Slices, Staged};
 

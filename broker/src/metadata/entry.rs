@@ -66,6 +66,12 @@ impl RecordLayout {
         records.iter().map(encode).collect()
     }
 
+    /// Bytes of the body, and what stands before it.
+    pub(crate) fn len(&self) -> usize {
+        const BEFORE_BODY: usize = 9;
+        self.body.len().saturating_add(BEFORE_BODY)
+    }
+
     /// The records that stand on disk.
     pub(crate) fn decode_all(layouts: Vec<Self>) -> Result<Vec<MetadataRecord>, RecordCodecError> {
         let decode = |layout: Self| {
@@ -78,6 +84,11 @@ impl RecordLayout {
 }
 
 impl Proposal {
+    /// An entry without records: whoever writes it learns what was committed before.
+    pub fn blank() -> Self {
+        Self { decided_at: 0, records: Arc::default() }
+    }
+
     /// The bytes in the log.
     pub fn encode(&self) -> Result<Bytes, RecordCodecError> {
         let decided_at =

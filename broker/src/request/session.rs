@@ -52,7 +52,9 @@ impl Session {
             | ApiKey::CREATE_ACLS
             | ApiKey::DELETE_ACLS
             | ApiKey::ALTER_PARTITION_REASSIGNMENTS
-            | ApiKey::ALTER_CLIENT_QUOTAS => 16 * MIB,
+            | ApiKey::ALTER_CLIENT_QUOTAS
+            | ApiKey::APPEND_ENTRIES
+            | ApiKey::INSTALL_SNAPSHOT => 16 * MIB,
             _ => MIB,
         }
     }

@@ -186,6 +186,17 @@ fn keys_and_versions_that_are_not_served_end_the_connection() {
     subject.stop();
 }
 
+/// What nodes say to each other has listeners of its own: on those of clients it is an API that nobody serves.
+#[test]
+fn the_talk_of_nodes_is_nothing_to_clients() {
+    let subject = Subject::start();
+    let own: Vec<ApiKey> = ApiKey::all().filter(|key| ApiKey::OWN_FIRST <= *key).collect();
+    assert!(own.contains(&ApiKey::APPEND_ENTRIES));
+    let cases = own.iter().map(|key| (key.name(), frame(key.code(), 0, &[0; 64]))).collect();
+    assert_all_closed(&subject, cases);
+    subject.stop();
+}
+
 /// Only ApiVersions answers a version that it does not know (rule C2), and the connection can be used on.
 #[test]
 fn an_unknown_version_of_api_versions_is_told_the_range() {

@@ -7,7 +7,7 @@ use crate::exit::{Exit, Failure};
 use mainstem_broker::{
     StartError,
     config::{Problem, Settings},
-    controller::{self, LogFileError},
+    controller::{self, JoinError, LogFileError},
 };
 use mainstem_storage::OpenError;
 use std::{error::Error, io, path::Path};
@@ -21,6 +21,13 @@ pub(super) fn refused(error: &StartError, settings: &Settings) -> Failure {
         StartError::DataDirectory { path, source } => told.directory(path, source, error),
         StartError::LogDirectory(open) => told.open(open),
         StartError::Controller(controller::StartError::Files(files)) => told.metadata_log(files),
+        StartError::Controller(controller::StartError::OtherVoters { .. }) => {
+            told.voters(error).fix("name the voters that the log was begun by, or name an empty folder")
+        }
+        StartError::Controller(controller::StartError::Join(join)) => told.join(join),
+        StartError::NoClusterId { example } => told
+            .voters(error)
+            .fix(format!("set the variable CLUSTER_ID to the same 22 characters on each, such as {example}")),
         StartError::Controller(controller::StartError::Raft(_))
         | StartError::Registration(_)
         | StartError::Blocking(_) => return Failure::new(Exit::Failed, error.to_string()),
@@ -158,18 +165,38 @@ impl Told<'_> {
         }
     }
 
+    fn voters(&self, error: &StartError) -> Problem {
+        let key = "controller.quorum.voters";
+        self.of(key, self.settings.value(key).unwrap_or_default(), error.to_string())
+    }
+
+    fn join(&self, error: &JoinError) -> Problem {
+        match error {
+            JoinError::OtherDirectory { .. } | JoinError::LogLost { .. } => {
+                let key = self.metadata_log_key();
+                self.of(key, self.settings.value(key).unwrap_or_default(), error.to_string())
+                    .fix("bring back what was in the folder of the metadata log: an empty one does not replace a voter")
+            }
+            JoinError::OtherCluster(_) => {
+                let key = "controller.quorum.voters";
+                self.of(key, self.settings.value(key).unwrap_or_default(), error.to_string())
+                    .fix("set the variable CLUSTER_ID to the id of the cluster, or name the right voters")
+            }
+        }
+    }
+
+    /// The key that names the folder of the metadata log.
+    fn metadata_log_key(&self) -> &'static str {
+        let is_set = |key: &&str| self.settings.get(key).is_some();
+        ["metadata.log.dir", "log.dirs", "log.dir"].into_iter().find(is_set).unwrap_or("log.dirs")
+    }
+
     fn metadata_log(&self, error: &LogFileError) -> Problem {
         let (LogFileError::Io { path, .. }
         | LogFileError::Damaged { path, .. }
         | LogFileError::Foreign { path, .. }
         | LogFileError::NotOurs { path, .. }) = error;
-        let key =
-            if self.settings.get("metadata.log.dir").is_some() { "metadata.log.dir" } else { "log.dirs" };
-        let key = if self.settings.get(key).is_none() && self.settings.get("log.dir").is_some() {
-            "log.dir"
-        } else {
-            key
-        };
+        let key = self.metadata_log_key();
         let value = self.settings.value(key).map_or_else(|| path.display().to_string(), str::to_owned);
         let problem = self.of(key, value, error.to_string());
         match error {

@@ -3,7 +3,7 @@
 //! Pictured in docs/data-files.md. Everything read here comes from a disk: numbers are checked, never trusted.
 //! Above: `log_file`, `snapshot_file`. Below: the codec of `mainstem-protocol`.
 
-use super::types::{Entry, LogId, Membership, StoredMembership, Vote, VoterId};
+use super::types::{Entry, LogId, Membership, StoredMembership, TypeConfig, Vote, VoterId};
 use crate::metadata::{Proposal, RecordCodecError, RecordLayout};
 use bytes::Bytes;
 use mainstem_protocol::{
@@ -190,14 +190,29 @@ impl PointLayout {
     }
 }
 
+/// What an entry holds, as its kind and its body. The same on disk and on the wire.
+pub(crate) fn encode_payload(payload: &EntryPayload<TypeConfig>) -> Result<(i8, Bytes), LayoutError> {
+    Ok(match payload {
+        EntryPayload::Blank => (0, Bytes::new()),
+        EntryPayload::Normal(proposal) => (1, proposal.encode()?),
+        EntryPayload::Membership(membership) => (2, MembershipLayout::encode_membership(membership)?),
+    })
+}
+
+/// What an entry of this kind holds.
+pub(crate) fn decode_payload(kind: i8, body: Bytes) -> Result<EntryPayload<TypeConfig>, LayoutError> {
+    match kind {
+        0 => Ok(EntryPayload::Blank),
+        1 => Ok(EntryPayload::Normal(Proposal::decode(body)?)),
+        2 => Ok(EntryPayload::Membership(MembershipLayout::decode_membership(body)?)),
+        kind => Err(LayoutError::Number { field: "kind of entry", value: kind.into() }),
+    }
+}
+
 impl EntriesLayout {
     pub(crate) fn new<'a>(entries: impl IntoIterator<Item = &'a Entry>) -> Result<Self, LayoutError> {
         let encode = |entry: &Entry| {
-            let (kind, body) = match &entry.payload {
-                EntryPayload::Blank => (0, Bytes::new()),
-                EntryPayload::Normal(proposal) => (1, proposal.encode()?),
-                EntryPayload::Membership(membership) => (2, MembershipLayout::encode_membership(membership)?),
-            };
+            let (kind, body) = encode_payload(&entry.payload)?;
             Ok(EntryLayout { log_id: LogIdLayout::new(&entry.log_id)?, kind, body })
         };
         Ok(Self { entries: entries.into_iter().map(encode).collect::<Result<_, LayoutError>>()? })
@@ -205,12 +220,7 @@ impl EntriesLayout {
 
     pub(crate) fn entries(self) -> Result<Vec<Entry>, LayoutError> {
         let decode = |layout: EntryLayout| {
-            let payload = match layout.kind {
-                0 => EntryPayload::Blank,
-                1 => EntryPayload::Normal(Proposal::decode(layout.body)?),
-                2 => EntryPayload::Membership(MembershipLayout::decode_membership(layout.body)?),
-                kind => return Err(LayoutError::Number { field: "kind of entry", value: kind.into() }),
-            };
+            let payload = decode_payload(layout.kind, layout.body)?;
             Ok(Entry { log_id: layout.log_id.log_id()?, payload })
         };
         self.entries.into_iter().map(decode).collect()

@@ -1,23 +1,32 @@
 //! The metadata quorum: a replicated log of proposals, and the image that applying it gives.
 //!
 //! Everything above speaks to [`MetadataQuorum`] and does not know which consensus stands behind it. [`raft`] carries it
-//! out with openraft over two files of this voter, `raft.mainstem` and `snapshot.mainstem`.
+//! out with openraft over two files of this voter, `raft.mainstem` and `snapshot.mainstem`, and messages to the other voters.
+//! A quorum has one voter or three; one that is alone has nobody to ask, and that is all that is different.
 //!
 //! Reading order: [`types`], [`frame`] and [`layout`] (bytes on disk), [`log_file`], [`log_store`], [`snapshot_file`],
-//! [`state_machine`], [`network`], [`raft`] (all of it together), [`failure`] (how it ends).
+//! [`state_machine`]; then the talk of voters: [`wire`] (words), [`roll`] (whom to hear), [`remembered`] (whom to trust),
+//! [`network`] (asking), [`intake`] and [`receive`] (being asked), [`introduce`] (the first meeting); then [`raft`] (all of it
+//! together), [`failure`] (how it ends).
 //!
-//! Above: `controller`. Below: `metadata`, `env`, storage's `Fs`.
+//! Above: `controller`. Below: `peers`, `metadata`, `env`, storage's `Fs`.
 
 mod failure;
 mod frame;
+mod intake;
+mod introduce;
 mod layout;
 mod log_file;
 mod log_store;
 mod network;
 mod raft;
+mod receive;
+mod remembered;
+mod roll;
 mod snapshot_file;
 mod state_machine;
 mod types;
+mod wire;
 
 #[cfg(test)]
 mod crash_tests;
@@ -25,9 +34,12 @@ mod crash_tests;
 mod tests;
 
 pub(crate) use failure::Failure;
+pub use introduce::JoinError;
 pub use log_file::LogFileError;
 pub use raft::StartError;
 pub(crate) use raft::{OpenedQuorum, QuorumOptions, refuse_foreign};
+pub use receive::QuorumDoor;
+pub(crate) use receive::QuorumRequest;
 pub(crate) use state_machine::Listeners;
 pub(crate) use types::Applied;
 pub use types::VoterId;
@@ -44,6 +56,11 @@ pub(crate) enum ProposeError {
         /// Who does, if known.
         leader: Option<VoterId>,
     },
+    /// Whether the proposal was or will be applied is unknown: the answer has not come in time.
+    #[error(
+        "a majority of the metadata quorum has not answered in time; whether the change happens is unknown"
+    )]
+    Unknown,
     /// The quorum of this node has failed; whether the proposal will be applied is unknown.
     #[error("the metadata quorum of this node has failed: {0}")]
     Failed(Arc<str>),
@@ -85,6 +102,13 @@ pub(crate) trait MetadataQuorum: Send + Sync + 'static {
 
     /// Confirms with a majority that this node leads, and waits until everything committed before is applied here.
     fn linearize(&self) -> impl Future<Output = Result<(), ProposeError>> + Send;
+
+    /// An index up to which everything lies that was committed before this call: that of an entry which the leader, here or on
+    /// another node, has written for it. The caller sets a deadline.
+    fn barrier(&self) -> impl Future<Output = Result<u64, ProposeError>> + Send;
+
+    /// Waits until there may be another leader, or for a moment.
+    fn news(&self) -> impl Future<Output = ()> + Send;
 
     /// How it stands.
     fn status(&self) -> QuorumStatus;

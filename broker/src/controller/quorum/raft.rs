@@ -1,28 +1,33 @@
-//! The quorum by openraft: opens the files of this voter, catches up, leads if it is alone.
+//! The quorum by openraft: opens the files of this voter, joins the others or leads alone, proposes.
 //!
 //! Above: `controller`. Below: every other file of `quorum`.
 
 use super::{
-    AppliedEntry, Failure, MetadataQuorum, ProposeError, QuorumStatus,
+    AppliedEntry, Failure, MetadataQuorum, ProposeError, QuorumDoor, QuorumStatus,
+    introduce::{JoinError, introduce},
     log_file::{FILE_NAME, Identity, LogFile, LogFileError, LogState, inspect},
     log_store::LogStore,
-    network::NoPeers,
+    network::Network,
+    receive::Receiver,
+    roll::Roll,
     snapshot_file::{self, SnapshotContent},
     state_machine::{Listeners, SnapshotStore, StateMachine},
     types::{TypeConfig, VoterId},
 };
 use crate::{
-    env::Tasks,
+    env::{Clock, Env},
     metadata::{MetadataImage, Proposal},
+    peers::Peers,
 };
 use bytes::Bytes;
+use mainstem_protocol::model::BrokerId;
 use mainstem_storage::fs::Fs;
 use openraft::{
     BasicNode, Config, Raft, RaftMetrics, ServerState, SnapshotPolicy,
-    error::{CheckIsLeaderError, ClientWriteError, RaftError},
+    error::{CheckIsLeaderError, ClientWriteError, Fatal, RaftError},
 };
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     path::{Path, PathBuf},
     sync::Arc,
     time::Duration,
@@ -33,6 +38,18 @@ const FOLDER: &str = "__cluster_metadata-0";
 
 /// Entries behind a snapshot that stay, so that a follower slightly behind needs no snapshot.
 const ENTRIES_KEPT: u64 = 1_000;
+
+/// Bytes of a snapshot in one message.
+const SNAPSHOT_PIECE_BYTES: u64 = 1 << 20;
+
+/// How long a voter may take to take over a piece of a snapshot; with the last piece the whole of it goes to its disk.
+const SNAPSHOT_PIECE_WITHIN: Duration = Duration::from_secs(30);
+
+/// How long the leader may take to confirm that it leads: one entry, committed.
+const CONFIRM_WITHIN: Duration = Duration::from_secs(5);
+
+/// How long whoever finds no leader waits before it looks again, if nothing is heard of one.
+const LOOK_AGAIN_AFTER: Duration = Duration::from_millis(50);
 
 /// What the quorum of this node needs to know.
 #[derive(Clone, Debug)]
@@ -45,8 +62,8 @@ pub(crate) struct QuorumOptions {
     pub(crate) cluster_id: Arc<str>,
     /// This voter.
     pub(crate) voter: VoterId,
-    /// Where other voters would reach it, as `host:port`.
-    pub(crate) address: String,
+    /// The nodes that vote, this one among them.
+    pub(crate) nodes: Vec<BrokerId>,
     /// Without a word from the leader for this long (up to twice as long) a voter stands for election.
     pub(crate) election_timeout: Duration,
     /// A snapshot is taken after so many entries.
@@ -59,16 +76,32 @@ pub enum StartError {
     /// The files of this voter.
     #[error(transparent)]
     Files(#[from] LogFileError),
+    /// The log was begun by other voters than those that are configured.
+    #[error(
+        "controller.quorum.voters names the nodes {configured:?}, and the metadata log was begun by {found:?}: voters cannot be \
+         changed yet. Name those again"
+    )]
+    OtherVoters {
+        /// The nodes of the configuration.
+        configured: Vec<BrokerId>,
+        /// The nodes of the log.
+        found: Vec<BrokerId>,
+    },
+    /// The other voters do not take this one.
+    #[error(transparent)]
+    Join(#[from] JoinError),
     /// openraft refused.
     #[error("the metadata quorum could not start: {0}")]
     Raft(String),
 }
 
 /// openraft at work.
-pub(crate) struct RaftQuorum {
+pub(crate) struct RaftQuorum<P> {
     raft: Raft<TypeConfig>,
     log: LogStore,
-    voter: VoterId,
+    roll: Arc<Roll>,
+    network: Network<P>,
+    clock: Clock,
     failure: Failure,
 }
 
@@ -80,7 +113,7 @@ pub(crate) fn refuse_foreign(fs: &dyn Fs, metadata_log_dir: &Path) -> Result<(),
 /// The files of this voter, opened and checked.
 pub(crate) struct OpenedQuorum {
     options: QuorumOptions,
-    tasks: Tasks,
+    env: Env,
     file: LogFile,
     state: LogState,
     content: SnapshotContent,
@@ -91,17 +124,17 @@ pub(crate) struct OpenedQuorum {
 
 impl OpenedQuorum {
     /// Opens the files; creates them for a new voter.
-    pub(crate) async fn open(options: QuorumOptions, tasks: Tasks) -> Result<Self, StartError> {
+    pub(crate) async fn open(options: QuorumOptions, env: Env) -> Result<Self, StartError> {
         let folder = options.directory.join(FOLDER);
         let identity = Identity { cluster_id: Arc::clone(&options.cluster_id), voter: options.voter };
         let (fs, path) = (Arc::clone(&options.fs), folder.clone());
-        let opened = tasks.blocking(move || open_files(&fs, &path, identity)).await;
+        let opened = env.tasks.blocking(move || open_files(&fs, &path, identity)).await;
         let (file, state, loaded) = opened.map_err(refused)??;
         let (content, snapshot) = match loaded {
             Some((content, bytes)) => (content, Some(bytes)),
             None => (SnapshotContent::empty(&options.cluster_id), None),
         };
-        Ok(Self { options, tasks, file, state, content, snapshot, folder, failure: Failure::new() })
+        Ok(Self { options, env, file, state, content, snapshot, folder, failure: Failure::new() })
     }
 
     /// The image that applying goes on from.
@@ -114,41 +147,85 @@ impl OpenedQuorum {
         self.failure.clone()
     }
 
-    /// Joins the quorum, or founds it if there is none. `listeners` must be listened to: entries are applied meanwhile.
-    /// A voter that is alone leads when this returns, and its image may still be catching up.
-    pub(crate) async fn start(self, listeners: Listeners) -> Result<RaftQuorum, StartError> {
-        let Self { options, tasks, file, state, content, snapshot, folder, failure } = self;
-        let log = LogStore::new(file, state, tasks.clone(), failure.clone());
-        let snapshots = SnapshotStore::new(Arc::clone(&options.fs), folder, tasks, failure.clone());
+    /// Joins the quorum, or founds it if there is none, and opens the door to the other voters. `listeners` must be listened
+    /// to: entries are applied meanwhile. A voter that is alone leads when this returns; one that is not belongs to the quorum,
+    /// whoever leads it. The image may still be catching up.
+    pub(crate) async fn start<P: Peers>(
+        self,
+        listeners: Listeners,
+        peers: P,
+        door: &QuorumDoor,
+    ) -> Result<RaftQuorum<P>, StartError> {
+        let Self { options, env, file, state, content, snapshot, folder, failure } = self;
+        let mut nodes = options.nodes.clone();
+        nodes.sort_unstable();
+        let roll = Arc::new(Roll { cluster_id: Arc::clone(&options.cluster_id), own: options.voter, nodes });
+        let remembered = Arc::default();
+        let network = Network::new(peers, Arc::clone(&roll), Arc::clone(&remembered));
+        let log = LogStore::new(file, state, env.tasks.clone(), failure.clone());
+        let snapshots =
+            SnapshotStore::new(Arc::clone(&options.fs), folder, env.tasks.clone(), failure.clone());
         let machine = StateMachine::new((content, snapshot), snapshots, listeners);
         let config = Arc::new(config(&options)?);
-        let raft = Raft::new(options.voter, config, NoPeers, log.clone(), machine).await.map_err(refused)?;
-        let quorum = RaftQuorum { raft, log, voter: options.voter, failure };
-        quorum.found_or_lead(&options.address).await?;
+        let raft = Raft::new(options.voter, config, network.clone(), log.clone(), machine);
+        let raft = raft.await.map_err(refused)?;
+        watch(&raft, &failure, &env);
+        door.open(Receiver {
+            raft: raft.clone(),
+            roll: Arc::clone(&roll),
+            remembered,
+            tasks: env.tasks.clone(),
+            clock: env.clock.clone(),
+            failure: failure.clone(),
+            intake: parking_lot::Mutex::default(),
+        });
+        let quorum = RaftQuorum { raft, log, roll, network, clock: env.clock, failure };
+        if quorum.roll.nodes.len() == 1 {
+            quorum.found_or_lead().await?;
+        } else {
+            quorum.join().await?;
+        }
         Ok(quorum)
     }
 }
 
-impl RaftQuorum {
-    /// A log without entries becomes a quorum of one. A single voter leads at once: nobody else could.
-    async fn found_or_lead(&self, address: &str) -> Result<(), StartError> {
-        if !self.raft.is_initialized().await.map_err(refused)? {
-            let members = BTreeMap::from([(self.voter, BasicNode::new(address))]);
-            self.raft.initialize(members).await.map_err(refused)?;
-        }
-        let mut metrics = self.raft.metrics();
-        let (alone, leads) = {
-            let metrics = metrics.borrow();
-            let voters: Vec<VoterId> = metrics.membership_config.voter_ids().collect();
-            (voters == [self.voter], metrics.state == ServerState::Leader)
+/// Reports an end of openraft that no question may ever notice: followers propose nothing.
+fn watch(raft: &Raft<TypeConfig>, failure: &Failure, env: &Env) {
+    let (mut metrics, failure, mut stop) = (raft.metrics(), failure.clone(), env.tasks.stop_signal());
+    env.tasks.spawn("metadata quorum", async move {
+        let ended = async {
+            match metrics.wait_for(|metrics| metrics.running_state.is_err()).await {
+                Ok(metrics) => metrics.running_state.clone().err(),
+                // Its core is gone without a word, which is how a panic looks.
+                Err(_) => Some(Fatal::Panicked),
+            }
         };
+        let ended = tokio::select! {
+            biased;
+            () = stop.given() => return,
+            ended = ended => ended,
+        };
+        match ended {
+            Some(Fatal::Stopped) | None => {}
+            Some(error) => failure.report(error.to_string()),
+        }
+    });
+}
+
+impl<P: Peers> RaftQuorum<P> {
+    /// A log without entries becomes a quorum of one. A single voter leads at once: nobody else could.
+    async fn found_or_lead(&self) -> Result<(), StartError> {
+        let own = self.roll.own;
+        if !self.raft.is_initialized().await.map_err(refused)? {
+            self.found(BTreeSet::from([own])).await?;
+        }
+        self.check_members()?;
+        let mut metrics = self.raft.metrics();
         // A leader is one only once its own vote is committed: until then openraft refuses what a leader is asked.
         let established = |metrics: &RaftMetrics<VoterId, BasicNode>| {
-            metrics.state == ServerState::Leader && metrics.current_leader == Some(self.voter)
+            metrics.state == ServerState::Leader && metrics.current_leader == Some(own)
         };
-        if !alone {
-            return Ok(());
-        }
+        let leads = metrics.borrow().state == ServerState::Leader;
         if !leads {
             // It died between voting for itself and counting its vote.
             self.raft.trigger().elect().await.map_err(refused)?;
@@ -160,6 +237,60 @@ impl RaftQuorum {
             reason = self.failure.failed() => return Err(StartError::Raft(reason.to_string())),
         }
         Ok(())
+    }
+
+    /// A log without entries waits for the first one, or writes it.
+    async fn join(&self) -> Result<(), StartError> {
+        if self.raft.is_initialized().await.map_err(refused)? {
+            return self.check_members();
+        }
+        let joined = self.until_member();
+        match introduce(&self.network, &self.roll, &self.clock, joined).await {
+            Ok(None) => {}
+            Ok(Some(voters)) => {
+                // Meanwhile the first entry may have come from one who was faster, in an earlier life of this quorum.
+                if !self.raft.is_initialized().await.map_err(refused)? {
+                    self.found(voters).await?;
+                }
+            }
+            // What was said may have been overtaken: whoever has entries now is a voter.
+            Err(error) if !self.raft.is_initialized().await.map_err(refused)? => return Err(error.into()),
+            Err(_) => self.until_member().await,
+        }
+        match self.failure.reason() {
+            Some(reason) => Err(StartError::Raft(reason.to_string())),
+            None => self.check_members(),
+        }
+    }
+
+    /// Ends once this voter stands in its own log, or once there is no hope for it.
+    async fn until_member(&self) {
+        let (mut metrics, own) = (self.raft.metrics(), self.roll.own);
+        tokio::select! {
+            // An error means that openraft has ended, which is a failure.
+            _ = metrics.wait_for(|metrics| {
+                metrics.membership_config.voter_ids().any(|voter| voter == own)
+            }) => {}
+            _ = self.failure.failed() => {}
+        }
+    }
+
+    async fn found(&self, voters: BTreeSet<VoterId>) -> Result<(), StartError> {
+        // Addresses are those of the configuration, not of the log.
+        let members: BTreeMap<_, _> = voters.into_iter().map(|voter| (voter, BasicNode::default())).collect();
+        self.raft.initialize(members).await.map_err(refused)
+    }
+
+    /// Whether the log was begun by the voters that are configured.
+    fn check_members(&self) -> Result<(), StartError> {
+        let metrics = self.raft.metrics();
+        let found: Vec<VoterId> = metrics.borrow().membership_config.voter_ids().collect();
+        let found: Vec<BrokerId> = found.into_iter().map(|voter| voter.node).collect();
+        // Without a first entry there may be a vote already; then the entry is still to come.
+        if found.is_empty() || found == self.roll.nodes {
+            return Ok(());
+        }
+        Err(StartError::OtherVoters { configured: self.roll.nodes.clone(), found })
     }
 }
 
@@ -182,14 +313,18 @@ fn open_files(fs: &Arc<dyn Fs>, folder: &Path, identity: Identity) -> Result<Ope
 
 fn config(options: &QuorumOptions) -> Result<Config, StartError> {
     let ms = |span: Duration| u64::try_from(span.as_millis()).unwrap_or(u64::MAX);
-    let election_ms = ms(options.election_timeout).max(1_500);
+    let election_ms = ms(options.election_timeout).max(1);
     let config = Config {
         cluster_name: options.cluster_id.to_string(),
         election_timeout_min: election_ms,
         election_timeout_max: election_ms.saturating_mul(2),
         // The timeout of a message between voters is the heartbeat: it must outlast a slow fsync.
         heartbeat_interval: (election_ms / 4).min(500),
+        install_snapshot_timeout: ms(SNAPSHOT_PIECE_WITHIN),
+        snapshot_max_chunk_size: SNAPSHOT_PIECE_BYTES,
         snapshot_policy: SnapshotPolicy::LogsSinceLast(options.snapshot_entries),
+        // A voter further behind than a snapshot could bring it forward gets the snapshot.
+        replication_lag_threshold: options.snapshot_entries.saturating_mul(2),
         max_in_snapshot_log_to_keep: ENTRIES_KEPT.min(options.snapshot_entries),
         ..Config::default()
     };
@@ -200,7 +335,7 @@ fn refused(error: impl std::fmt::Display) -> StartError {
     StartError::Raft(error.to_string())
 }
 
-impl MetadataQuorum for RaftQuorum {
+impl<P: Peers> MetadataQuorum for RaftQuorum<P> {
     async fn propose(&self, proposal: Proposal) -> Result<AppliedEntry, ProposeError> {
         match self.raft.client_write(proposal).await {
             Ok(written) => Ok(AppliedEntry { index: written.log_id.index, outcome: written.data }),
@@ -224,6 +359,28 @@ impl MetadataQuorum for RaftQuorum {
         }
     }
 
+    async fn barrier(&self) -> Result<u64, ProposeError> {
+        match self.propose(Proposal::blank()).await {
+            Ok(entry) => Ok(entry.index),
+            Err(ProposeError::NotLeader { leader: Some(leader) }) if leader != self.roll.own => {
+                // Whoever was the leader may not be it any more: that is told like "nobody leads".
+                let confirmed = self.network.confirm_leader(leader, CONFIRM_WITHIN).await;
+                confirmed.map_err(|_| ProposeError::NotLeader { leader: None })
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn news(&self) {
+        let mut metrics = self.raft.metrics();
+        metrics.mark_unchanged();
+        tokio::select! {
+            // An error means that openraft has ended; then there is no news any more.
+            _ = metrics.changed() => {}
+            () = self.clock.sleep(LOOK_AGAIN_AFTER) => {}
+        }
+    }
+
     fn status(&self) -> QuorumStatus {
         let metrics = self.raft.metrics();
         let metrics = metrics.borrow();
@@ -231,7 +388,7 @@ impl MetadataQuorum for RaftQuorum {
         QuorumStatus {
             epoch: metrics.current_term,
             leader: metrics.current_leader,
-            voter: self.voter,
+            voter: self.roll.own,
             applied_index: index(metrics.last_applied),
             last_index: metrics.last_log_index.unwrap_or(0),
             snapshot_index: index(metrics.snapshot),
@@ -249,7 +406,7 @@ impl MetadataQuorum for RaftQuorum {
     }
 }
 
-impl RaftQuorum {
+impl<P> RaftQuorum<P> {
     fn failed(&self, error: &impl std::fmt::Display) -> ProposeError {
         self.failure.report(format!("{error}"));
         ProposeError::Failed(self.failure.reason().unwrap_or_else(|| error.to_string().into()))

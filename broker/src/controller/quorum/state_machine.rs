@@ -150,7 +150,7 @@ fn judge<'a>(
     }
 }
 
-fn meta_of(content: &SnapshotContent) -> Meta {
+pub(crate) fn meta_of(content: &SnapshotContent) -> Meta {
     let id = content
         .last_log_id
         .map_or_else(String::new, |last| format!("{}-{}", last.leader_id.term, last.index));

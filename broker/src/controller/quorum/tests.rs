@@ -1,7 +1,7 @@
 //! The store against openraft's own suite, and the quorum of one on real files: start, restart, snapshot, refusal.
 
 use super::{
-    Applied, MetadataQuorum, OpenedQuorum, ProposeError, QuorumOptions,
+    Applied, MetadataQuorum, OpenedQuorum, ProposeError, QuorumDoor, QuorumOptions,
     failure::Failure,
     log_file::{Identity, LogFile},
     log_store::LogStore,
@@ -10,8 +10,9 @@ use super::{
     types::{StorageError, TypeConfig, VoterId},
 };
 use crate::{
-    env::Tasks,
+    env::{Env, Tasks},
     metadata::{MetadataImage, Proposal, record::Topic},
+    peers::TcpPeers,
 };
 use mainstem_protocol::model::TopicId;
 use mainstem_storage::fs::{Fs, RealFs, SimFs, sim::Fault};
@@ -51,23 +52,28 @@ fn the_store_passes_the_suite_of_openraft() {
 }
 
 /// A quorum of one on a simulated disk, and its newest image.
-async fn alone(disk: &SimFs) -> (super::raft::RaftQuorum, Failure, watch::Receiver<Arc<MetadataImage>>) {
+async fn alone(
+    disk: &SimFs,
+) -> (super::raft::RaftQuorum<TcpPeers>, Failure, watch::Receiver<Arc<MetadataImage>>) {
     let options = QuorumOptions {
         fs: Arc::new(disk.clone()),
         directory: "/".into(),
         cluster_id: "c".into(),
         voter: VoterId::from(1),
-        address: "127.0.0.1:9093".to_owned(),
+        nodes: vec![VoterId::from(1).node],
         election_timeout: Duration::from_secs(2),
         snapshot_entries: 100,
     };
-    let opened = OpenedQuorum::open(options, Tasks::new("test")).await.unwrap();
+    let env = Env::system("test");
+    let opened = OpenedQuorum::open(options, env.clone()).await.unwrap();
     let failure = opened.failure();
     let (applied_in, applied) = watch::channel(opened.image());
     let (deltas_in, mut deltas) = mpsc::channel(1);
     #[expect(clippy::disallowed_methods, reason = "ends with the quorum of the test")]
     tokio::spawn(async move { while deltas.recv().await.is_some() {} });
-    let quorum = opened.start(Listeners { applied: applied_in, deltas: deltas_in }).await.unwrap();
+    let listeners = Listeners { applied: applied_in, deltas: deltas_in };
+    let nobody = TcpPeers::new("test".to_owned(), [], env.tasks, env.clock);
+    let quorum = opened.start(listeners, nobody, &QuorumDoor::new()).await.unwrap();
     (quorum, failure, applied)
 }
 
