@@ -12,8 +12,9 @@ use std::{
     pin::{Pin, pin},
     sync::Arc,
     task::{Context, Poll, Waker},
-    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
+    time::{Duration, SystemTime, UNIX_EPOCH},
 };
+use tokio::time::Instant;
 
 /// A point of monotonic time, counted from the clock's creation. Comparable only with moments of the same clock.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
@@ -55,7 +56,7 @@ struct ManualState {
 }
 
 impl Clock {
-    /// The machine's clocks.
+    /// The machine's clocks. Where a test lets tokio's time stand still, the monotonic one stands with it.
     pub fn system() -> Self {
         Self(Source::System { origin: Instant::now() })
     }
@@ -90,7 +91,7 @@ impl Clock {
         let source = match &self.0 {
             Source::System { origin } => {
                 let at = instant(*origin, deadline);
-                TimerSource::System { origin: *origin, sleep: Box::pin(tokio::time::sleep_until(at.into())) }
+                TimerSource::System { origin: *origin, sleep: Box::pin(tokio::time::sleep_until(at)) }
             }
             Source::Manual(state) => TimerSource::Manual { state: state.clone(), registered: None },
         };
@@ -176,7 +177,7 @@ impl Timer {
         self.deadline = deadline;
         match &mut self.source {
             TimerSource::System { origin, sleep } => {
-                sleep.as_mut().reset(instant(*origin, deadline).into());
+                sleep.as_mut().reset(instant(*origin, deadline));
             }
             TimerSource::Manual { state, registered } => {
                 if let Some(key) = registered.take() {

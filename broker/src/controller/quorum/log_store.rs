@@ -164,6 +164,14 @@ impl RaftLogStorage<TypeConfig> for LogStore {
     }
 }
 
+/// What tests look at.
+#[cfg(test)]
+impl LogStore {
+    pub(crate) fn state(&self) -> LogState {
+        self.0.state.lock().clone()
+    }
+}
+
 /// Lets the tests of openraft make voters out of numbers.
 #[cfg(test)]
 impl From<u64> for super::types::VoterId {

@@ -31,6 +31,8 @@ mod wire;
 #[cfg(test)]
 mod crash_tests;
 #[cfg(test)]
+mod simulation;
+#[cfg(test)]
 mod tests;
 
 pub(crate) use failure::Failure;

@@ -412,3 +412,15 @@ impl<P> RaftQuorum<P> {
         ProposeError::Failed(self.failure.reason().unwrap_or_else(|| error.to_string().into()))
     }
 }
+
+/// What tests look at.
+#[cfg(test)]
+impl<P> RaftQuorum<P> {
+    pub(super) fn raft_of_test(&self) -> &Raft<TypeConfig> {
+        &self.raft
+    }
+
+    pub(super) fn log_of_test(&self) -> &LogStore {
+        &self.log
+    }
+}
