@@ -136,6 +136,7 @@ apis! {
     APPEND_ENTRIES = 20_002, "AppendEntries", 0..=0, 0;
     INSTALL_SNAPSHOT = 20_003, "InstallSnapshot", 0..=0, 0;
     CONFIRM_LEADER = 20_004, "ConfirmLeader", 0..=0, 0;
+    ASK_CONTROLLER = 20_005, "AskController", 0..=0, 0;
 }
 
 impl ApiKey {

@@ -35,9 +35,9 @@ pub use options::StartOptions;
 use crate::{
     admin::AdminServer,
     config::{BrokerConfig, Listener, SecurityProtocol},
-    controller::{self, CallOptions, Controller, ControllerOptions, QuorumDoor, RegisterBroker},
+    controller::{self, CallOptions, Controller, ControllerOptions, QuorumDoor, RegisterBroker, RequestDoor},
     env::{Env, Tasks},
-    handlers::{self, Services},
+    handlers::{self, NodeServices, Services},
     metadata::{Endpoint, FeatureRange},
     net::{BindError, BoundListener, Limits, Serving},
     partition::Partitions,
@@ -197,9 +197,10 @@ impl House {
         let storage = Arc::new(storage);
         self.overview.add_storage(Arc::clone(&storage));
 
-        let door = QuorumDoor::new();
-        nodes::serve(between_nodes, &door, limits.clone(), env, &self.telemetry);
-        let controller = start_controller(config, &storage, door, env, &self.telemetry).await?;
+        let (door, requests) = (QuorumDoor::new(), RequestDoor::new());
+        let services = NodeServices { door: door.clone(), requests: requests.clone() };
+        nodes::serve(between_nodes, services, limits.clone(), env, &self.telemetry);
+        let controller = start_controller(config, &storage, (door, requests), env, &self.telemetry).await?;
         failure::watch_controller(&controller, &self.overview.life, env);
         let metadata = Arc::clone(controller.publisher());
         let incarnation = Uuid(env.random.id().0);
@@ -338,7 +339,7 @@ fn metadata_directory(config: &BrokerConfig) -> &Path {
 async fn start_controller(
     config: &Arc<BrokerConfig>,
     storage: &Storage,
-    door: QuorumDoor,
+    (door, requests): (QuorumDoor, RequestDoor),
     env: &Env,
     telemetry: &Telemetry,
 ) -> Result<Controller, StartError> {
@@ -357,6 +358,7 @@ async fn start_controller(
         directory_id: id.map_or(Uuid([0; 16]), |directory| Uuid(directory.directory_id().0)),
         voters: config.quorum.voters.clone(),
         door,
+        requests,
         election_timeout: config.quorum.election_timeout,
         snapshot_entries: SNAPSHOT_ENTRIES,
         rules: Arc::new(BrokerConfigRules::new(Arc::clone(config))),

@@ -5,7 +5,6 @@
 
 use crate::{
     config::{BrokerConfig, Listener},
-    controller::QuorumDoor,
     env::Env,
     handlers::NodeServices,
     net::{BoundListener, Limits, Serving},
@@ -22,7 +21,7 @@ pub(super) fn listeners(config: &BrokerConfig) -> Vec<Listener> {
 /// Serves other nodes until the tasks of `env` are stopped.
 pub(super) fn serve(
     bound: Vec<BoundListener>,
-    door: &QuorumDoor,
+    services: NodeServices,
     limits: Limits,
     env: &Env,
     telemetry: &Telemetry,
@@ -30,7 +29,6 @@ pub(super) fn serve(
     if bound.is_empty() {
         return;
     }
-    let services = NodeServices { door: door.clone() };
     let router = Arc::new(Router::for_nodes(services, telemetry.clone()));
     let serving = Serving::new(env.clone(), limits, router, telemetry.clone());
     for listener in bound {
@@ -47,7 +45,8 @@ mod tests {
     use crate::{
         config::{HostPort, QuorumVoter},
         controller::{
-            CallOptions, Controller, ControllerOptions, CreateTopics, CreatedTopic, NewTopic, RegisterBroker,
+            CallOptions, Controller, ControllerOptions, CreateTopics, CreatedTopic, NewTopic, QuorumDoor,
+            RegisterBroker, RequestDoor,
         },
         telemetry::{BuildInfo, SecondsHistogram},
     };
@@ -108,7 +107,9 @@ mod tests {
             let telemetry = Telemetry::new(build, self.config.metrics.clone());
             let door = QuorumDoor::new();
             let limits = Limits::new(self.config.network.clone());
-            serve(vec![bound], &door, limits, &env, &telemetry);
+            let requests = RequestDoor::new();
+            let services = NodeServices { door: door.clone(), requests: requests.clone() };
+            serve(vec![bound], services, limits, &env, &telemetry);
             let node_id = self.voters[place].node;
             let options = ControllerOptions {
                 fs: Arc::new(RealFs),
@@ -118,6 +119,7 @@ mod tests {
                 directory_id: Uuid(u128::try_from(place + 1).unwrap().to_be_bytes()),
                 voters: self.voters.clone(),
                 door,
+                requests,
                 election_timeout: Duration::ZERO,
                 snapshot_entries: self.snapshot_entries,
                 rules: Arc::new(BrokerConfigRules::new(Arc::clone(&self.config))),
@@ -143,7 +145,7 @@ mod tests {
 
     impl Node {
         fn soon(&self) -> CallOptions {
-            CallOptions { deadline: self.env.clock.now().after(Duration::from_secs(10)), request_id: None }
+            CallOptions { deadline: self.env.clock.now().after(PATIENCE), request_id: None }
         }
 
         async fn stop(self) {
@@ -190,23 +192,10 @@ mod tests {
         }
     }
 
-    /// The node that leads, once a topic has been created there: it is true then, and known to a majority.
-    async fn create_at_leader(nodes: &[Option<Node>], name: &str) -> usize {
-        let clock = nodes.iter().flatten().next().unwrap().env.clock.clone();
-        let deadline = clock.now().after(PATIENCE);
-        while clock.now() < deadline {
-            for (place, node) in nodes.iter().enumerate() {
-                let Some(node) = node else { continue };
-                match node.create(name).await {
-                    Ok(_) => return place,
-                    Err(error) if error.code == ErrorCode::TopicAlreadyExists => return place,
-                    // It does not lead, or not any more.
-                    Err(error) => assert!(error.code.is_retriable(), "{error}"),
-                }
-            }
-            clock.sleep(Duration::from_millis(20)).await;
-        }
-        panic!("{name} cannot be created");
+    /// The place of the node that leads.
+    fn leading(nodes: &[Option<Node>]) -> usize {
+        let leader = nodes.iter().flatten().find_map(|node| node.controller.status().leader).unwrap();
+        usize::try_from(leader.node.get()).unwrap() - 1
     }
 
     /// Other nodes are told what is served to them, and clients nothing. Before its voter is there, the door says so.
@@ -223,12 +212,13 @@ mod tests {
         let build = BuildInfo { version: "", revision: "", rustc: "" };
         let telemetry = Telemetry::new(build, cluster.config.metrics.clone());
         let limits = Limits::new(cluster.config.network.clone());
-        serve(vec![bound.remove(0)], &QuorumDoor::new(), limits, &env, &telemetry);
+        let services = NodeServices { door: QuorumDoor::new(), requests: RequestDoor::new() };
+        serve(vec![bound.remove(0)], services, limits, &env, &telemetry);
         let (port, options) = (cluster.voters[0].address.port, ConnectionOptions::default());
         let tasks = Tasks(env.tasks.clone());
         let connection = Connection::connect(&TcpDialer, "127.0.0.1", port, &options, &tasks).await.unwrap();
         let served: Vec<i16> = connection.api_versions().api_keys.iter().map(|api| api.api_key).collect();
-        assert_eq!(served, [18, 20_000, 20_001, 20_002, 20_003, 20_004]);
+        assert_eq!(served, [18, 20_000, 20_001, 20_002, 20_003, 20_004, 20_005]);
         let within = Duration::from_secs(10);
         let answer = connection.request_within(&DescribeVoterRequest::default(), within).await.unwrap();
         assert_eq!(answer.error_code, ErrorCode::BrokerNotAvailable.code());
@@ -237,41 +227,81 @@ mod tests {
         env.tasks.shutdown(&env.clock, env.clock.now().after(Duration::from_secs(20))).await;
     }
 
-    /// A quorum over sockets: founded, led, bereft of its leader, whole again.
+    /// A quorum over sockets: founded, led, bereft of its leader, whole again. Whatever is asked of any of its nodes is done by the
+    /// one that leads, once, and seen by the node that was asked.
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
     async fn three_nodes_over_sockets_outlive_their_leader() {
         let (cluster, bound) = Nodes::new(1_000);
         let mut nodes = cluster.start_all(bound).await;
-        let first = nodes.iter().flatten().find(|node| {
-            let status = node.controller.status();
-            status.leader == Some(status.voter)
-        });
-        let epoch = first.unwrap().register(BrokerId(1)).await;
-        assert!(0 < epoch.get());
-        let leader = create_at_leader(&nodes, "before").await;
-        for node in nodes.iter().flatten() {
-            node.knows("before").await;
-        }
+        let leader = leading(&nodes);
         let follower = nodes[(leader + 1) % 3].as_ref().unwrap();
-        let refused = follower.create("elsewhere").await.unwrap_err();
-        assert_eq!(refused.code, ErrorCode::NotController);
-        assert_eq!(
-            refused.message.as_ref(),
-            format!("This node is not the controller; node {} is.", leader + 1)
-        );
+        let other = nodes[(leader + 2) % 3].as_ref().unwrap();
+        let epoch = follower.register(BrokerId(1)).await;
+        assert_eq!(follower.controller.publisher().current().broker(BrokerId(1)).unwrap().epoch, epoch);
+        let created = follower.create("before").await.unwrap();
+        let image = follower.controller.publisher().current();
+        assert_eq!(image.topics.by_name("before").unwrap().id, created.topic_id);
+        other.knows("before").await;
+        let refused = other.create("before").await.unwrap_err();
+        assert_eq!(refused.code, ErrorCode::TopicAlreadyExists, "{refused}");
 
-        nodes[leader].take().unwrap().stop().await;
-        let new = create_at_leader(&nodes, "meanwhile").await;
-        assert_ne!(new, leader);
+        // Asked while the leader goes: each is done once, or it would be told that the topic exists already.
+        let names: Vec<String> = (0..20).map(|number| format!("meanwhile-{number}")).collect();
+        let stopped = nodes[leader].take().unwrap();
+        let creating = names.iter().zip([1, 2].into_iter().cycle()).map(|(name, step)| {
+            let node = nodes[(leader + step) % 3].as_ref().unwrap();
+            node.create(name)
+        });
+        let (created, ()) = tokio::join!(futures_util::future::join_all(creating), stopped.stop());
+        for created in created {
+            created.unwrap();
+        }
+        assert_ne!(leading(&nodes), leader);
+
         let back = cluster.start(leader, cluster.bind_again(leader)).await;
         // The start has waited for what was committed before it.
-        assert!(back.controller.publisher().current().topics.by_name("meanwhile").is_some());
+        let image = back.controller.publisher().current();
+        assert!(names.iter().all(|name| image.topics.by_name(name).is_some()));
+        back.create("after").await.unwrap();
         nodes[leader] = Some(back);
-        create_at_leader(&nodes, "after").await;
         for node in nodes.iter().flatten() {
             node.knows("after").await;
         }
         futures_util::future::join_all(nodes.into_iter().flatten().map(Node::stop)).await;
+    }
+
+    /// The same request under the same id is answered as it was, whichever node it goes through.
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn a_retry_through_another_node_gets_the_first_answer() {
+        let (cluster, bound) = Nodes::new(1_000);
+        let nodes = cluster.start_all(bound).await;
+        nodes[0].as_ref().unwrap().register(BrokerId(1)).await;
+        let topic = NewTopic { replication_factor: 1, ..NewTopic::with_defaults("orders".into()) };
+        let request = CreateTopics { topics: vec![topic], validate_only: false };
+        let mut answers = Vec::new();
+        for node in nodes.iter().flatten() {
+            let options = CallOptions { request_id: Some(Uuid([9; 16])), ..node.soon() };
+            answers.push(node.controller.create_topics(request.clone(), options).await.remove(0).unwrap());
+        }
+        assert!(answers.iter().all(|answer| *answer == answers[0]), "{answers:?}");
+        futures_util::future::join_all(nodes.into_iter().flatten().map(Node::stop)).await;
+    }
+
+    /// Without a majority nothing is answered but that the outcome is unknown, at the deadline.
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn without_a_majority_the_outcome_is_unknown() {
+        let (cluster, bound) = Nodes::new(1_000);
+        let mut nodes = cluster.start_all(bound).await;
+        nodes[0].as_ref().unwrap().register(BrokerId(1)).await;
+        let last = nodes.pop().unwrap().unwrap();
+        futures_util::future::join_all(nodes.into_iter().flatten().map(Node::stop)).await;
+        let deadline = last.env.clock.now().after(Duration::from_millis(500));
+        let topics = vec![NewTopic { replication_factor: 1, ..NewTopic::with_defaults("orders".into()) }];
+        let request = CreateTopics { topics, validate_only: false };
+        let options = CallOptions { deadline, request_id: None };
+        let refused = last.controller.create_topics(request, options).await.remove(0).unwrap_err();
+        assert_eq!(refused.code, ErrorCode::RequestTimedOut, "{refused}");
+        last.stop().await;
     }
 
     /// A node that was away for longer than the others keep their entries gets a snapshot over its socket.
@@ -279,18 +309,12 @@ mod tests {
     async fn a_node_far_behind_is_sent_a_snapshot() {
         let (cluster, bound) = Nodes::new(10);
         let mut nodes = cluster.start_all(bound).await;
-        let leader = nodes
-            .iter()
-            .position(|node| {
-                let status = node.as_ref().unwrap().controller.status();
-                status.leader == Some(status.voter)
-            })
-            .unwrap();
-        nodes[leader].as_ref().unwrap().register(BrokerId(1)).await;
-        let away = (leader + 1) % 3;
+        let leader = leading(&nodes);
+        let (asked, away) = ((leader + 1) % 3, (leader + 2) % 3);
+        nodes[asked].as_ref().unwrap().register(BrokerId(1)).await;
         nodes[away].take().unwrap().stop().await;
         for number in 0..60 {
-            create_at_leader(&nodes, &format!("topic-{number}")).await;
+            nodes[asked].as_ref().unwrap().create(&format!("topic-{number}")).await.unwrap();
         }
         let back = cluster.start(away, cluster.bind_again(away)).await;
         assert_eq!(back.controller.publisher().current().topics.iter().count(), 60);

@@ -9,6 +9,7 @@ use super::{
     AllocateProducerIds, AlterConfigs, ApiError, BrokerWish, ConfigRules, CreatePartitions, CreateTopics,
     CreatedTopic, DeletedTopic, OfflineReplicas, ProducerIdBlock, RegisterBroker, StartError, TopicSelector,
     decide::{Surroundings, producer_ids::BLOCK_LEN},
+    forward::{Forward, RequestDoor, Tried},
     proposer::{Answered, Command, Proposer},
     quorum::{
         Failure, Listeners, MetadataQuorum, OpenedQuorum, ProposeError, QuorumDoor, QuorumOptions,
@@ -62,6 +63,8 @@ pub struct ControllerOptions {
     pub voters: Vec<QuorumVoter>,
     /// Where the other voters knock; somebody has to lead them there before the start, since it waits for them.
     pub door: QuorumDoor,
+    /// Where other nodes knock with changes.
+    pub requests: RequestDoor,
     /// `controller.quorum.election.timeout.ms`; at least 1.5 s are used.
     pub election_timeout: Duration,
     /// A snapshot is taken after so many entries.
@@ -88,9 +91,11 @@ pub struct CallOptions {
 pub struct Controller {
     commands: mpsc::Sender<Command>,
     publisher: Arc<MetadataPublisher>,
-    clock: Clock,
+    pub(super) clock: Clock,
     failure: Failure,
     status: Arc<dyn Fn() -> QuorumStatus + Send + Sync>,
+    /// The way to the node that leads; `None` where this one is alone and always does.
+    forward: Option<Forward>,
 }
 
 impl Controller {
@@ -146,7 +151,9 @@ impl Controller {
             clock: env.clock.clone(),
             failure,
             status: Arc::new(move || of_status.status()),
+            forward: (!alone).then(|| Forward { quorum: Arc::clone(&quorum), random: env.random.clone() }),
         };
+        options.requests.open(controller.clone());
         if alone {
             controller.raise_features(options.features).await?;
         } else {
@@ -282,17 +289,62 @@ impl Controller {
         }
     }
 
+    /// Has the node that leads carry out a request. Where it is not clear who that is, or what became of the request, it is asked
+    /// again under the same id, until the deadline.
     async fn send(&self, request: Request, options: CallOptions) -> Result<Answered, ApiError> {
+        let Some(forward) = &self.forward else { return self.send_here(request, options).await };
+        let id = options.request_id.unwrap_or_else(|| forward.new_id());
+        let sent = self.send_to_leader(forward, request, CallOptions { request_id: Some(id), ..options }, id);
+        self.clock.before(options.deadline, sent).await.unwrap_or_else(|| Err(unknown()))
+    }
+
+    async fn send_to_leader(
+        &self,
+        forward: &Forward,
+        request: Request,
+        options: CallOptions,
+        id: Uuid,
+    ) -> Result<Answered, ApiError> {
+        loop {
+            let QuorumStatus { leader, voter, .. } = forward.status();
+            match leader {
+                Some(leader) if leader == voter => {
+                    let answered = self.send_here(request.clone(), options).await?;
+                    if answered.undecided().is_none() {
+                        return Ok(answered);
+                    }
+                }
+                Some(leader) => {
+                    let within = options.deadline.since(self.clock.now());
+                    match forward.ask(leader, &request, id, within).await {
+                        Tried::Answered(items, index) => {
+                            // Whoever asks here looks here next.
+                            self.publisher.wait_for(index).await;
+                            return Ok(Answered { items, image: self.publisher.current() });
+                        }
+                        Tried::Impossible(error) => return Err(error),
+                        Tried::Again => {}
+                    }
+                }
+                None => {}
+            }
+            forward.news().await;
+        }
+    }
+
+    /// Asks the controller of this node, whether or not it leads.
+    pub(super) async fn send_here(
+        &self,
+        request: Request,
+        options: CallOptions,
+    ) -> Result<Answered, ApiError> {
         let (answer, answered) = oneshot::channel();
         let command = Command { request, request_id: options.request_id, answer };
         let round_trip = async {
             self.commands.send(command).await.map_err(|_| gone())?;
             answered.await.map_err(|_| gone())
         };
-        self.clock.before(options.deadline, round_trip).await.unwrap_or_else(|| {
-            let message = "The controller has not answered in time; whether the change happens is unknown.";
-            Err(ApiError::new(ErrorCode::RequestTimedOut, message))
-        })
+        self.clock.before(options.deadline, round_trip).await.unwrap_or_else(|| Err(unknown()))
     }
 }
 
@@ -354,6 +406,11 @@ async fn first_features(
 
 fn map<T>(answers: Vec<ItemAnswer>, done: impl Fn(Done) -> T) -> Vec<Result<T, ApiError>> {
     answers.into_iter().map(|answer| answer.map(&done)).collect()
+}
+
+fn unknown() -> ApiError {
+    let message = "The controller has not answered in time; whether the change happens is unknown.";
+    ApiError::new(ErrorCode::RequestTimedOut, message)
 }
 
 fn gone() -> ApiError {

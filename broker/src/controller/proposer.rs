@@ -10,14 +10,12 @@ use super::{
     ApiError,
     decide::{Surroundings, decide, preview},
     quorum::{Applied, MetadataQuorum, ProposeError, VoterId},
-    request::{Done, ItemAnswer, Request},
+    request::{ItemAnswer, Request},
+    request_layout::{recall, remember},
 };
 use crate::{
     env::{Clock, StopSignal, Tasks},
-    metadata::{
-        MetadataImage, MetadataPublisher, MetadataRecord, Proposal, RecordLayout,
-        record::{RequestAnswer, RequestDone},
-    },
+    metadata::{MetadataImage, MetadataPublisher, MetadataRecord, Proposal, RecordLayout},
     telemetry::SecondsHistogram,
 };
 use mainstem_protocol::{error::ErrorCode, model::Uuid};
@@ -51,6 +49,15 @@ pub(super) struct Answered {
     pub(super) items: Vec<ItemAnswer>,
     /// The image after the request, or the one that it was refused on.
     pub(super) image: Arc<MetadataImage>,
+}
+
+impl Answered {
+    /// The reason, if nothing was decided here: another node leads, or what became of the request is unknown. Every item says
+    /// so then.
+    pub(super) fn undecided(&self) -> Option<&ApiError> {
+        let error = self.items.first()?.as_ref().err()?;
+        matches!(error.code, ErrorCode::NotController | ErrorCode::RequestTimedOut).then_some(error)
+    }
 }
 
 /// The task and what it works with.
@@ -147,7 +154,7 @@ impl<Q: MetadataQuorum> Proposer<Q> {
             assert_eq!(decision.answers.len(), command.request.items(), "one answer for each item");
             let mut records = decision.records;
             if !records.is_empty() {
-                records.extend(command.request_id.map(|id| done_record(id, &decision.answers)));
+                records.extend(command.request_id.map(|id| remember(id, &decision.answers).into()));
             }
             let len = match encoded_len(&records) {
                 Ok(len) => len,
@@ -245,39 +252,8 @@ fn refuse(command: Command, image: &Arc<MetadataImage>, error: &ProposeError) {
     let _ = command.answer.send(Answered { items, image: Arc::clone(image) });
 }
 
-fn done_record(request_id: Uuid, answers: &[ItemAnswer]) -> MetadataRecord {
-    let answer = |answer: &ItemAnswer| match answer {
-        Ok(done) => RequestAnswer {
-            error_code: ErrorCode::None.code(),
-            error_message: None,
-            topic_id: done.topic_id,
-            name: done.name.as_ref().into(),
-            value: done.value,
-            replication_factor: done.replication_factor,
-        },
-        Err(error) => RequestAnswer {
-            error_code: error.code.code(),
-            error_message: Some(error.message.as_ref().into()),
-            ..RequestAnswer::default()
-        },
-    };
-    RequestDone { request_id, answers: answers.iter().map(answer).collect() }.into()
-}
-
 /// The answers to an earlier try of the same request.
 fn remembered(image: &MetadataImage, request_id: Uuid, request: &Request) -> Option<Vec<ItemAnswer>> {
     let finished = image.finished_request(request_id).filter(|done| done.answers.len() == request.items())?;
-    let answer = |answer: &RequestAnswer| match ErrorCode::from_code(answer.error_code) {
-        Some(ErrorCode::None) => Ok(Done {
-            topic_id: answer.topic_id,
-            name: answer.name.as_str().into(),
-            value: answer.value,
-            replication_factor: answer.replication_factor,
-        }),
-        code => {
-            let message = answer.error_message.as_deref().unwrap_or_default();
-            Err(ApiError::new(code.unwrap_or(ErrorCode::UnknownServerError), message))
-        }
-    };
-    Some(finished.answers.iter().map(answer).collect())
+    Some(recall(&finished.answers))
 }

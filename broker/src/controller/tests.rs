@@ -76,6 +76,7 @@ impl Node {
             directory_id: Uuid([5; 16]),
             voters: Vec::new(),
             door: QuorumDoor::new(),
+            requests: RequestDoor::new(),
             election_timeout: Duration::from_secs(2),
             snapshot_entries,
             rules: Arc::new(AnyConfig),

@@ -5,7 +5,7 @@
 use super::{AutoCreate, FetchSessions, ProducerIds};
 use crate::{
     config::BrokerConfig,
-    controller::{Controller, QuorumDoor},
+    controller::{Controller, QuorumDoor, RequestDoor},
     env::Env,
     group::Groups,
     metadata::MetadataPublisher,
@@ -101,6 +101,8 @@ pub(crate) struct Context<'a> {
 pub(crate) struct NodeServices {
     /// Where other voters of the metadata quorum knock.
     pub(crate) door: QuorumDoor,
+    /// Where other nodes knock with changes of the metadata.
+    pub(crate) requests: RequestDoor,
 }
 
 /// One request of another node, less its body.

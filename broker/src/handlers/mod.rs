@@ -1,4 +1,4 @@
-//! One file per Kafka API, and one for the talk of nodes. A handler authorises, validates, acts and answers; it decides nothing about the cluster and
+//! One file per Kafka API, and two for the talk of nodes. A handler authorises, validates, acts and answers; it decides nothing about the cluster and
 //! touches no segment.
 //!
 //! Above: `request::router`. Below: `controller`, `group` on `coordinator`, `partition`, `metadata`.
@@ -11,6 +11,7 @@
 pub(crate) mod alter_configs;
 mod alteration;
 pub(crate) mod api_versions;
+pub(crate) mod ask_controller;
 mod auto_create;
 mod configs;
 pub(crate) mod consumer_group_describe;

@@ -119,6 +119,7 @@ impl Router {
         router.add_node(&services, handlers::quorum::handle::<AppendEntriesRequest>);
         router.add_node(&services, handlers::quorum::handle::<InstallSnapshotRequest>);
         router.add_node(&services, handlers::quorum::handle::<ConfirmLeaderRequest>);
+        router.add_node(&services, handlers::ask_controller::handle);
         router.apis.sort_by_key(|api| api.key);
         router
     }

@@ -54,6 +54,7 @@ impl Session {
             | ApiKey::ALTER_PARTITION_REASSIGNMENTS
             | ApiKey::ALTER_CLIENT_QUOTAS
             | ApiKey::APPEND_ENTRIES
+            | ApiKey::ASK_CONTROLLER
             | ApiKey::INSTALL_SNAPSHOT => 16 * MIB,
             _ => MIB,
         }

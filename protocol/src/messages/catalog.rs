@@ -189,6 +189,7 @@ pub const APIS: &[ApiDescriptor] = &[
     ApiDescriptor::of::<super::quorum::append_entries::AppendEntriesRequest>(),
     ApiDescriptor::of::<super::quorum::install_snapshot::InstallSnapshotRequest>(),
     ApiDescriptor::of::<super::quorum::confirm_leader::ConfirmLeaderRequest>(),
+    ApiDescriptor::of::<super::quorum::ask_controller::AskControllerRequest>(),
 ];
 
 /// Every record of an internal topic, topic by topic.

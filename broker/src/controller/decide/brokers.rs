@@ -15,10 +15,11 @@ use crate::{
     controller::{
         ApiError,
         request::{BrokerWish, Done, OfflineReplicas, RegisterBroker},
+        request_layout::{endpoint_layout, feature_layout},
     },
     metadata::{
         BrokerRegistration, ConfigResource, MetadataImage, MetadataRecord,
-        record::{self, BrokerRegistrationChange, FeatureLevel, RegisteredEndpoint, RegisteredFeature},
+        record::{self, BrokerRegistrationChange, FeatureLevel},
     },
 };
 use mainstem_protocol::{
@@ -84,22 +85,11 @@ fn check_features(image: &MetadataImage, request: &RegisterBroker) -> Result<(),
 }
 
 fn registration(request: &RegisterBroker) -> record::RegisterBroker {
-    let endpoint = |endpoint: &crate::metadata::Endpoint| RegisteredEndpoint {
-        name: endpoint.listener.as_ref().into(),
-        host: endpoint.host.as_ref().into(),
-        port: endpoint.port,
-        security_protocol: endpoint.security_protocol,
-    };
-    let feature = |(name, range): (&Arc<str>, &crate::metadata::FeatureRange)| RegisteredFeature {
-        name: name.as_ref().into(),
-        min_supported_version: range.min,
-        max_supported_version: range.max,
-    };
     record::RegisterBroker {
         broker_id: request.id.get(),
         incarnation_id: request.incarnation_id,
-        endpoints: request.endpoints.iter().map(endpoint).collect(),
-        features: request.features.iter().map(feature).collect(),
+        endpoints: request.endpoints.iter().map(endpoint_layout).collect(),
+        features: request.features.iter().map(|(name, range)| feature_layout(name, *range)).collect(),
         rack: request.rack.as_deref().map(Into::into),
         fenced: !request.ready,
         log_dirs: request.directories.clone(),

@@ -38,13 +38,15 @@ mod tests;
 pub(crate) use failure::Failure;
 pub use introduce::JoinError;
 pub use log_file::LogFileError;
+pub(crate) use network::{AskError, Outcome};
 pub use raft::StartError;
-pub(crate) use raft::{OpenedQuorum, QuorumOptions, refuse_foreign};
+pub(crate) use raft::{OpenedQuorum, QuorumOptions, RaftQuorum, refuse_foreign};
 pub use receive::QuorumDoor;
 pub(crate) use receive::QuorumRequest;
 pub(crate) use state_machine::Listeners;
 pub(crate) use types::Applied;
 pub use types::VoterId;
+pub(crate) use wire::to_voter;
 
 use crate::metadata::Proposal;
 use std::{future::Future, sync::Arc};

@@ -121,6 +121,22 @@ impl<P: Peers> Network<P> {
         })
     }
 
+    /// Asks a node; what keeps it from answering is told in the log, once.
+    pub(crate) async fn ask_and_tell<R>(
+        &self,
+        node: BrokerId,
+        lane: Lane,
+        request: R,
+        within: Duration,
+    ) -> Result<R::Response, AskError>
+    where
+        R: Request + Send + Sync + 'static,
+        R::Response: Outcome + Send,
+    {
+        let answer = self.ask(node, lane, request, within).await;
+        self.told(node, answer)
+    }
+
     /// Asks a node who it is and what it knows.
     pub(crate) async fn describe(
         &self,
@@ -132,15 +148,13 @@ impl<P: Peers> Network<P> {
             from: wire::to_voter(self.roll.own),
             to_node_id: node.get(),
         };
-        let answer = self.ask(node, Lane::Prompt, request, within).await;
-        self.told(node, answer)
+        self.ask_and_tell(node, Lane::Prompt, request, within).await
     }
 
     /// How far a voter must apply to know all that was committed before, by the word of the leader.
     pub(crate) async fn confirm_leader(&self, leader: VoterId, within: Duration) -> Result<u64, AskError> {
         let request = ConfirmLeaderRequest { envelope: self.roll.envelope(leader) };
-        let answer = self.ask(leader.node, Lane::Bulk, request, within).await;
-        let answer = self.told(leader.node, answer)?;
+        let answer = self.ask_and_tell(leader.node, Lane::Bulk, request, within).await?;
         u64::try_from(answer.index)
             .map_err(|_| Malformed::Contradiction(format!("the index is {}", answer.index)).into())
     }

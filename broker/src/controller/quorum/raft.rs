@@ -20,7 +20,7 @@ use crate::{
     peers::Peers,
 };
 use bytes::Bytes;
-use mainstem_protocol::model::BrokerId;
+use mainstem_protocol::{messages::quorum::Envelope, model::BrokerId};
 use mainstem_storage::fs::Fs;
 use openraft::{
     BasicNode, Config, Raft, RaftMetrics, ServerState, SnapshotPolicy,
@@ -407,6 +407,16 @@ impl<P: Peers> MetadataQuorum for RaftQuorum<P> {
 }
 
 impl<P> RaftQuorum<P> {
+    /// The way to the other voters.
+    pub(crate) const fn network(&self) -> &Network<P> {
+        &self.network
+    }
+
+    /// The words that stand before every message to `to`.
+    pub(crate) fn envelope(&self, to: VoterId) -> Envelope {
+        self.roll.envelope(to)
+    }
+
     fn failed(&self, error: &impl std::fmt::Display) -> ProposeError {
         self.failure.report(format!("{error}"));
         ProposeError::Failed(self.failure.reason().unwrap_or_else(|| error.to_string().into()))

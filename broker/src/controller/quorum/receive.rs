@@ -79,6 +79,12 @@ impl QuorumDoor {
         let _ = self.0.set((Arc::new(receiver), clock));
     }
 
+    /// The voter that sends a message, if it is to be heard.
+    pub(crate) fn hear(&self, envelope: &Envelope) -> Result<VoterId, Refusal> {
+        let (receiver, _) = self.0.get().ok_or(Refusal::Starting)?;
+        receiver.hear(envelope)
+    }
+
     /// The answer to a question, at the latest after [`ANSWER_WITHIN`].
     pub(crate) async fn answer<R: QuorumRequest>(&self, request: R) -> R::Response {
         let Some((receiver, clock)) = self.0.get() else { return R::refused(&Refusal::Starting) };

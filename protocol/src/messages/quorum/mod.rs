@@ -1,13 +1,15 @@
-//! What the voters of the metadata quorum say to each other. Own messages, between nodes only: no client is offered them.
+//! What the voters of the metadata quorum say to each other, and what is asked of the one that leads. Own messages, between
+//! nodes only: no client is offered them.
 //!
 //! Consensus is Raft; Kafka's own consensus messages are not spoken. Every message says which cluster it belongs to, who
 //! sends it and whom it is meant for, so that a wrong address in a configuration is noticed by the first message. A voter is
 //! a node together with the directory that its log lies in: a node whose disk was wiped is another voter.
 //!
 //! Reading order: this file (what the messages share), [`describe_voter`], [`request_vote`], [`append_entries`],
-//! [`install_snapshot`], [`confirm_leader`].
+//! [`install_snapshot`], [`confirm_leader`], [`ask_controller`].
 
 pub mod append_entries;
+pub mod ask_controller;
 pub mod confirm_leader;
 pub mod describe_voter;
 pub mod install_snapshot;
