@@ -137,6 +137,7 @@ apis! {
     INSTALL_SNAPSHOT = 20_003, "InstallSnapshot", 0..=0, 0;
     CONFIRM_LEADER = 20_004, "ConfirmLeader", 0..=0, 0;
     ASK_CONTROLLER = 20_005, "AskController", 0..=0, 0;
+    KEEP_ALIVE = 20_006, "KeepAlive", 0..=0, 0;
 }
 
 impl ApiKey {

@@ -10,12 +10,14 @@
 //! 4 start the controller, catch up with metadata;  4 flush and close the logs, mark them clean
 //!   of several voters each answers the others from here on
 //! 5 open the logs that the metadata names          5 stop answering over HTTP
-//! 6 register: leaderships follow
+//! 6 register: leaderships follow, once the broker
+//!   is taken in by a cluster of several
 //! 7 accept connections
 //! ```
 //!
 //! In reading order: this file, `options` (what a broker is given besides its configuration), `life` (how far it is),
-//! `storage` (its directories), `nodes` (the listeners between nodes), `groups` (the coordinator of groups), `failure` (what ends it early), `config_rules` (configuration behind the controller's
+//! `storage` (its directories), `nodes` (the listeners between nodes), `membership`
+//! (its place among other brokers), `groups` (the coordinator of groups), `failure` (what ends it early), `config_rules` (configuration behind the controller's
 //! seam), `overview` (what health and metrics are told), `measure` and `group_numbers` with `lag_times` (the numbers in it).
 
 mod config_rules;
@@ -25,6 +27,7 @@ mod groups;
 mod lag_times;
 mod life;
 mod measure;
+mod membership;
 mod nodes;
 mod options;
 mod overview;
@@ -35,7 +38,7 @@ pub use options::StartOptions;
 use crate::{
     admin::AdminServer,
     config::{BrokerConfig, Listener, SecurityProtocol},
-    controller::{self, CallOptions, Controller, ControllerOptions, QuorumDoor, RegisterBroker, RequestDoor},
+    controller::{self, Controller, ControllerOptions, QuorumDoor, RegisterBroker, RequestDoor},
     env::{Env, Tasks},
     handlers::{self, NodeServices, Services},
     metadata::{Endpoint, FeatureRange},
@@ -48,6 +51,7 @@ use config_rules::BrokerConfigRules;
 use life::Phase;
 use mainstem_protocol::model::{BrokerEpoch, Uuid};
 use mainstem_storage::{OpenError, fs::Fs};
+use membership::Membership;
 use overview::{Overview, Rooms};
 use std::{
     collections::BTreeMap,
@@ -159,11 +163,11 @@ impl Broker {
         }
         let addresses = bound.iter().map(BoundListener::address).collect();
         match house.furnish((bound, between_nodes), limits, options.fs).await {
-            Ok((storage, broker_epoch)) => {
-                Ok(RunningBroker { house, storage, broker_epoch, addresses, admin_address })
+            Ok((storage, broker_epoch, membership)) => {
+                Ok(RunningBroker { house, storage, broker_epoch, membership, addresses, admin_address })
             }
             Err(error) => {
-                house.stop_tasks().await;
+                house.stop_tasks(None).await;
                 house.stop_admin().await;
                 Err(error)
             }
@@ -188,7 +192,7 @@ impl House {
         (bound, between_nodes): (Vec<BoundListener>, Vec<BoundListener>),
         limits: Limits,
         fs: Arc<dyn Fs>,
-    ) -> Result<(Arc<Storage>, BrokerEpoch), StartError> {
+    ) -> Result<(Arc<Storage>, BrokerEpoch, Option<Membership>), StartError> {
         let (config, env) = (&self.config, &self.env);
         let (opened_config, opened_env) = (Arc::clone(config), env.clone());
         let telemetry = self.telemetry.clone();
@@ -220,6 +224,12 @@ impl House {
         storage.look_after(env);
         let broker_epoch = register(config, incarnation, &controller, &storage, &bound, env).await?;
         storage.registered(broker_epoch);
+        let membership = if config.quorum.voters.is_empty() {
+            None
+        } else {
+            let (registered, life) = ((config.node_id, broker_epoch), &self.overview.life);
+            Some(Membership::begin(registered, &controller, &config.quorum, life, env).await?)
+        };
         failure::tell_of_offline(&partitions, &controller, (config.node_id, broker_epoch), env);
 
         let services = Services::new(
@@ -240,13 +250,19 @@ impl House {
             listener.serve(&serving);
         }
         self.overview.life.enter(Phase::Running);
-        Ok((storage, broker_epoch))
+        Ok((storage, broker_epoch, membership))
     }
 
     /// Ends connections, then everything that they need.
-    async fn stop_tasks(&self) {
+    async fn stop_tasks(&self, membership: Option<&Membership>) {
         let clock = &self.env.clock;
+        if let Some(membership) = membership {
+            membership.leave();
+        }
         self.net_env.tasks.shutdown(clock, clock.now().after(self.config.shutdown_timeout)).await;
+        if let Some(membership) = membership {
+            membership.say_goodbye().await;
+        }
         self.env.tasks.shutdown(clock, clock.now().after(BACKGROUND_WITHIN)).await;
     }
 
@@ -262,6 +278,7 @@ pub struct RunningBroker {
     house: House,
     storage: Arc<Storage>,
     broker_epoch: BrokerEpoch,
+    membership: Option<Membership>,
     addresses: Vec<SocketAddr>,
     admin_address: Option<SocketAddr>,
 }
@@ -298,7 +315,7 @@ impl RunningBroker {
     pub async fn shutdown(self) {
         let house = &self.house;
         house.overview.life.enter(Phase::Draining);
-        house.stop_tasks().await;
+        house.stop_tasks(self.membership.as_ref()).await;
         let (storage, epoch) = (Arc::clone(&self.storage), self.broker_epoch);
         if house.env.tasks.blocking(move || storage.close(epoch)).await.is_err() {
             tracing::error!(target: "mainstem::broker", "the runtime went down before the logs were closed");
@@ -360,6 +377,7 @@ async fn start_controller(
         door,
         requests,
         election_timeout: config.quorum.election_timeout,
+        session_timeout: config.quorum.session_timeout,
         snapshot_entries: SNAPSHOT_ENTRIES,
         rules: Arc::new(BrokerConfigRules::new(Arc::clone(config))),
         features,
@@ -392,10 +410,11 @@ async fn register(
             .iter()
             .map(|directory| Uuid(directory.files().directory_id().0))
             .collect(),
-        ready: true,
+        // Where others could miss it, it leads only once it has been heard of.
+        ready: config.quorum.voters.is_empty(),
     };
-    let options = CallOptions { deadline: env.clock.now().after(REGISTER_WITHIN), request_id: None };
-    controller.register_broker(request, options).await.map_err(StartError::Registration)
+    let within = if request.ready { REGISTER_WITHIN } else { config.quorum.registration_timeout };
+    membership::register(controller, request, within, env).await
 }
 
 /// What clients are told to connect to.

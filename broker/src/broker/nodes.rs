@@ -64,6 +64,8 @@ mod tests {
     use tempfile::TempDir;
 
     const PATIENCE: Duration = Duration::from_mins(1);
+    /// Short, so that a test need not wait; long enough for a slow machine.
+    const SESSION: Duration = Duration::from_secs(2);
 
     struct Node {
         env: Env,
@@ -121,6 +123,7 @@ mod tests {
                 door,
                 requests,
                 election_timeout: Duration::ZERO,
+                session_timeout: SESSION,
                 snapshot_entries: self.snapshot_entries,
                 rules: Arc::new(BrokerConfigRules::new(Arc::clone(&self.config))),
                 features: vec![("metadata.version".into(), 29)],
@@ -218,7 +221,7 @@ mod tests {
         let tasks = Tasks(env.tasks.clone());
         let connection = Connection::connect(&TcpDialer, "127.0.0.1", port, &options, &tasks).await.unwrap();
         let served: Vec<i16> = connection.api_versions().api_keys.iter().map(|api| api.api_key).collect();
-        assert_eq!(served, [18, 20_000, 20_001, 20_002, 20_003, 20_004, 20_005]);
+        assert_eq!(served, [18, 20_000, 20_001, 20_002, 20_003, 20_004, 20_005, 20_006]);
         let within = Duration::from_secs(10);
         let answer = connection.request_within(&DescribeVoterRequest::default(), within).await.unwrap();
         assert_eq!(answer.error_code, ErrorCode::BrokerNotAvailable.code());

@@ -211,6 +211,12 @@ pub struct QuorumConfig {
     pub voters: Vec<QuorumVoter>,
     /// `controller.quorum.election.timeout.ms`.
     pub election_timeout: Duration,
+    /// `broker.heartbeat.interval.ms`.
+    pub heartbeat_interval: Duration,
+    /// `broker.session.timeout.ms`.
+    pub session_timeout: Duration,
+    /// `initial.broker.registration.timeout.ms`.
+    pub registration_timeout: Duration,
 }
 
 /// The HTTP server of health, metrics and administration.

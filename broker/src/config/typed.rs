@@ -92,6 +92,9 @@ pub(super) fn read(settings: Settings, surroundings: &Surroundings) -> Result<Br
             is_broker: roles.contains(&"broker"),
             voters,
             election_timeout: reader.millis("controller.quorum.election.timeout.ms"),
+            heartbeat_interval: reader.millis("broker.heartbeat.interval.ms"),
+            session_timeout: reader.millis("broker.session.timeout.ms"),
+            registration_timeout: reader.millis("initial.broker.registration.timeout.ms"),
         },
         admin: AdminConfig {
             listen: reader.text("mainstem.admin.listen").and_then(|address| address.parse().ok()),

@@ -1,4 +1,5 @@
-//! A change that was asked of this node, passed on to the one that leads; and the other way, what other nodes pass on to us.
+//! What is asked or said of this node's broker, passed on to the node that leads; and the other way, what other nodes pass on to
+//! us.
 //!
 //! Above: `handle`, which asks again where it is not clear what became of a change; handlers, which knock at [`RequestDoor`].
 //! Below: the quorum's way to the other voters, `request_layout`.
@@ -7,7 +8,7 @@
 //! the question was lost, or the answer, or the leader. What is passed on is never passed on again.
 
 use super::{
-    ApiError, CallOptions, Controller, QuorumDoor,
+    ApiError, CallOptions, Controller, QuorumDoor, SeenAlive, SignOfLife,
     quorum::{AskError, MetadataQuorum, Outcome, QuorumStatus, RaftQuorum, VoterId, to_voter},
     request::{ItemAnswer, Request},
     request_layout::{self, RequestLayoutError},
@@ -20,13 +21,19 @@ use crate::{
 use mainstem_protocol::{
     error::ErrorCode,
     message::{Message, decode_versioned, encode_versioned},
-    messages::quorum::ask_controller::{AskControllerRequest, AskControllerResponse},
+    messages::quorum::{
+        ask_controller::{AskControllerRequest, AskControllerResponse},
+        keep_alive::{KeepAliveRequest, KeepAliveResponse},
+    },
     model::Uuid,
 };
 use std::{
     sync::{Arc, OnceLock},
     time::Duration,
 };
+
+/// What other nodes hear until the controller is there.
+const STARTING: &str = "this node is still starting";
 
 /// How long one try may take. A leader that died without a word is not waited for longer.
 const TRY_WITHIN: Duration = Duration::from_secs(5);
@@ -48,11 +55,18 @@ pub(super) enum Tried {
     Impossible(ApiError),
 }
 
-impl Outcome for AskControllerResponse {
-    fn refusal(&self) -> Option<(i16, &str)> {
-        (self.error_code != 0).then(|| (self.error_code, self.error_message.as_deref().unwrap_or_default()))
-    }
+macro_rules! outcome {
+    ($response:ty) => {
+        impl Outcome for $response {
+            fn refusal(&self) -> Option<(i16, &str)> {
+                (self.error_code != 0)
+                    .then(|| (self.error_code, self.error_message.as_deref().unwrap_or_default()))
+            }
+        }
+    };
 }
+outcome!(AskControllerResponse);
+outcome!(KeepAliveResponse);
 
 impl Forward {
     /// A request id that nobody has.
@@ -96,6 +110,33 @@ impl Forward {
     }
 }
 
+impl Forward {
+    /// Gives a sign of life to `leader`.
+    pub(super) async fn keep_alive(
+        &self,
+        leader: VoterId,
+        sign: SignOfLife,
+        within: Duration,
+    ) -> Result<SeenAlive, ApiError> {
+        let said = KeepAliveRequest {
+            envelope: self.quorum.envelope(leader),
+            broker_epoch: sign.epoch.get(),
+            applied_index: i64::try_from(sign.applied_index).unwrap_or(i64::MAX),
+            wants_fence: sign.wants_fence,
+            wants_shutdown: sign.wants_shutdown,
+        };
+        let answer = self.quorum.network().ask_and_tell(leader.node, Lane::Bulk, said, within).await;
+        match answer {
+            Ok(seen) => Ok(SeenAlive { is_fenced: seen.is_fenced, may_stop: seen.may_stop }),
+            Err(AskError::Refused { code, message, .. }) => Err(ApiError::new(
+                ErrorCode::from_code(code).unwrap_or(ErrorCode::UnknownServerError),
+                message,
+            )),
+            Err(error) => Err(ApiError::new(ErrorCode::NetworkException, error.to_string())),
+        }
+    }
+}
+
 /// Answers and index of an answer; one answer for each item.
 fn read(answer: &AskControllerResponse, request: &Request) -> Result<(Vec<ItemAnswer>, u64), String> {
     let done: RequestDone = decode_versioned(answer.answers.clone()).map_err(|error| error.to_string())?;
@@ -122,6 +163,24 @@ impl RequestDoor {
         let _ = self.0.set(controller);
     }
 
+    /// The answer to a sign of life of another node, which `quorum` has to know.
+    pub(crate) async fn keep_alive(
+        &self,
+        quorum: &QuorumDoor,
+        request: KeepAliveRequest,
+    ) -> KeepAliveResponse {
+        let refused = |code: ErrorCode, message: String| KeepAliveResponse {
+            error_code: code.code(),
+            error_message: Some(message.into()),
+            ..KeepAliveResponse::default()
+        };
+        match (quorum.hear(&request.envelope), self.0.get()) {
+            (Err(refusal), _) => refused(refusal.code(), refusal.to_string()),
+            (Ok(_), None) => refused(ErrorCode::BrokerNotAvailable, STARTING.to_owned()),
+            (Ok(_), Some(controller)) => controller.take_sign(&request).await,
+        }
+    }
+
     /// The answer to another node, which `quorum` has to know.
     pub(crate) async fn answer(
         &self,
@@ -137,7 +196,7 @@ impl RequestDoor {
             return refused(refusal.code(), refusal.to_string());
         }
         let Some(controller) = self.0.get() else {
-            return refused(ErrorCode::BrokerNotAvailable, "this node is still starting".to_owned());
+            return refused(ErrorCode::BrokerNotAvailable, STARTING.to_owned());
         };
         match controller.carry_out(request).await {
             Ok(answer) => answer,

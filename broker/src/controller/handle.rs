@@ -10,6 +10,7 @@ use super::{
     CreatedTopic, DeletedTopic, OfflineReplicas, ProducerIdBlock, RegisterBroker, StartError, TopicSelector,
     decide::{Surroundings, producer_ids::BLOCK_LEN},
     forward::{Forward, RequestDoor, Tried},
+    liveness::Liveness,
     proposer::{Answered, Command, Proposer},
     quorum::{
         Failure, Listeners, MetadataQuorum, OpenedQuorum, ProposeError, QuorumDoor, QuorumOptions,
@@ -67,6 +68,8 @@ pub struct ControllerOptions {
     pub requests: RequestDoor,
     /// `controller.quorum.election.timeout.ms`; at least 1.5 s are used.
     pub election_timeout: Duration,
+    /// `broker.session.timeout.ms`: a broker that is silent for so long is fenced, where there are several nodes.
+    pub session_timeout: Duration,
     /// A snapshot is taken after so many entries.
     pub snapshot_entries: u64,
     /// What configurations may hold.
@@ -95,7 +98,9 @@ pub struct Controller {
     failure: Failure,
     status: Arc<dyn Fn() -> QuorumStatus + Send + Sync>,
     /// The way to the node that leads; `None` where this one is alone and always does.
-    forward: Option<Forward>,
+    pub(super) forward: Option<Forward>,
+    /// Which brokers live; `None` where this node is alone.
+    pub(super) liveness: Option<Liveness>,
 }
 
 impl Controller {
@@ -151,6 +156,7 @@ impl Controller {
             clock: env.clock.clone(),
             failure,
             status: Arc::new(move || of_status.status()),
+            liveness: (!alone).then(|| Liveness::new(options.session_timeout, env.clock.clone())),
             forward: (!alone).then(|| Forward { quorum: Arc::clone(&quorum), random: env.random.clone() }),
         };
         options.requests.open(controller.clone());
@@ -158,8 +164,11 @@ impl Controller {
             controller.raise_features(options.features).await?;
         } else {
             let stop = env.tasks.stop_signal();
-            let first = first_features(controller.clone(), quorum, options.features, applied, stop);
+            let first = first_features(controller.clone(), quorum, options.features, applied, stop.clone());
             env.tasks.spawn("controller-features", first);
+            if let Some(liveness) = controller.liveness.clone() {
+                env.tasks.spawn("broker-sessions", liveness.watch(controller.clone(), stop));
+            }
         }
         Ok(controller)
     }

@@ -78,6 +78,7 @@ impl Node {
             door: QuorumDoor::new(),
             requests: RequestDoor::new(),
             election_timeout: Duration::from_secs(2),
+            session_timeout: Duration::from_secs(9),
             snapshot_entries,
             rules: Arc::new(AnyConfig),
             features: vec![("metadata.version".into(), 29)],

@@ -1,4 +1,4 @@
-//! One file per Kafka API, and two for the talk of nodes. A handler authorises, validates, acts and answers; it decides nothing about the cluster and
+//! One file per Kafka API, and three for the talk of nodes. A handler authorises, validates, acts and answers; it decides nothing about the cluster and
 //! touches no segment.
 //!
 //! Above: `request::router`. Below: `controller`, `group` on `coordinator`, `partition`, `metadata`.
@@ -36,6 +36,7 @@ pub(crate) mod heartbeat;
 pub(crate) mod incremental_alter_configs;
 pub(crate) mod init_producer_id;
 pub(crate) mod join_group;
+pub(crate) mod keep_alive;
 pub(crate) mod leave_group;
 pub(crate) mod list_config_resources;
 pub(crate) mod list_groups;

@@ -120,6 +120,7 @@ impl Router {
         router.add_node(&services, handlers::quorum::handle::<InstallSnapshotRequest>);
         router.add_node(&services, handlers::quorum::handle::<ConfirmLeaderRequest>);
         router.add_node(&services, handlers::ask_controller::handle);
+        router.add_node(&services, handlers::keep_alive::handle);
         router.apis.sort_by_key(|api| api.key);
         router
     }

@@ -190,6 +190,7 @@ pub const APIS: &[ApiDescriptor] = &[
     ApiDescriptor::of::<super::quorum::install_snapshot::InstallSnapshotRequest>(),
     ApiDescriptor::of::<super::quorum::confirm_leader::ConfirmLeaderRequest>(),
     ApiDescriptor::of::<super::quorum::ask_controller::AskControllerRequest>(),
+    ApiDescriptor::of::<super::quorum::keep_alive::KeepAliveRequest>(),
 ];
 
 /// Every record of an internal topic, topic by topic.

@@ -6,13 +6,14 @@
 //! a node together with the directory that its log lies in: a node whose disk was wiped is another voter.
 //!
 //! Reading order: this file (what the messages share), [`describe_voter`], [`request_vote`], [`append_entries`],
-//! [`install_snapshot`], [`confirm_leader`], [`ask_controller`].
+//! [`install_snapshot`], [`confirm_leader`], [`ask_controller`], [`keep_alive`].
 
 pub mod append_entries;
 pub mod ask_controller;
 pub mod confirm_leader;
 pub mod describe_voter;
 pub mod install_snapshot;
+pub mod keep_alive;
 pub mod request_vote;
 
 use crate::{message::Message, model::Uuid, wire::WireStr};
