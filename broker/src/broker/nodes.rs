@@ -30,7 +30,7 @@ pub(super) fn serve(
         return;
     }
     let router = Arc::new(Router::for_nodes(services, telemetry.clone()));
-    let serving = Serving::new(env.clone(), limits, router, telemetry.clone());
+    let serving = Serving::new(env.clone(), limits.between_nodes(), router, telemetry.clone());
     for listener in bound {
         listener.serve(&serving);
     }

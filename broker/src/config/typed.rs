@@ -38,6 +38,15 @@ pub(super) fn read(settings: Settings, surroundings: &Surroundings) -> Result<Br
     let node_id = node_id(&mut reader);
     let voters = quorum_voters(&mut reader, node_id);
     one_node(&mut reader, &voters);
+    if !voters.is_empty() && listeners.as_ref().is_ok_and(|listeners| listeners.controllers.is_empty()) {
+        let what =
+            "several voters are named, and there is no listener on which they reach this one".to_owned();
+        reader.refuse(
+            "listeners",
+            what,
+            "add one that controller.listener.names names, such as CONTROLLER://:9093",
+        );
+    }
     let log_dirs = log_dirs(&mut reader, surroundings);
     let roles: Vec<&str> = reader.words("process.roles");
     let config = BrokerConfig {
@@ -368,6 +377,10 @@ mod tests {
         check_refused(&[("process.roles", "broker")], "set process.roles=broker,controller");
         check_refused(&[("controller.quorum.voters", "1@a:9093,2@b:9093")], "a quorum has 1 or 3");
         check_refused(&[("controller.quorum.voters", "1@a:1,2@b:1,3@c:1")], "clusters of several nodes");
+        check_refused(
+            &[("controller.quorum.voters", "1@a:1,2@b:1,3@c:1"), ("listeners", "PLAINTEXT://:9092")],
+            "there is no listener on which they reach this one",
+        );
         check_refused(&[("controller.quorum.voters", "2@a:9093")], "the voter is 2, this node is 1");
         check_refused(
             &[("controller.quorum.bootstrap.servers", "a:9093,b:9093")],

@@ -23,6 +23,10 @@ pub(super) const ANSWER_BYTES_MAX: usize = 64 * 1024 * 1024;
 pub(super) const FIRST_FRAME_WITHIN: Duration = Duration::from_secs(10);
 /// Time for the rest of a frame whose first bytes are here; one second more for every [`FRAME_BYTES_PER_SECOND`].
 pub(super) const FRAME_WITHIN: Duration = Duration::from_secs(30);
+/// The longest frame between nodes: an entry of the metadata log, or a piece of a snapshot, with what stands around it.
+const NODE_FRAME_BYTES: usize = 16 * 1024 * 1024;
+/// Connections that the other nodes of a cluster need: a few from each, and as many again while old ones are found dead.
+const NODE_CONNECTIONS: usize = 64;
 /// A peer slower than this does not send, it occupies.
 pub(super) const FRAME_BYTES_PER_SECOND: usize = 16 * 1024;
 /// A connection without a request for so long counts as quiet, and gives back what it does not need.
@@ -47,6 +51,17 @@ impl Limits {
         let configured = network.request_memory_max.map(|bytes| usize::try_from(bytes).unwrap_or(usize::MAX));
         let request_memory_max = configured.unwrap_or_else(|| memory_total() / 4).max(4 * BUFFER_STEP);
         Self { network, request_memory_max }
+    }
+
+    /// The same for a listener between nodes. What an operator allows clients must not keep nodes from talking: a leader whose
+    /// longest entry is refused would never get past it.
+    pub(crate) fn between_nodes(mut self) -> Self {
+        self.network.frame_bytes_max = self.network.frame_bytes_max.max(NODE_FRAME_BYTES);
+        self.network.connections_max = self.network.connections_max.max(NODE_CONNECTIONS);
+        self.network.connections_per_address_max =
+            self.network.connections_per_address_max.max(NODE_CONNECTIONS);
+        self.request_memory_max = self.request_memory_max.max(4 * NODE_FRAME_BYTES);
+        self
     }
 }
 

@@ -169,7 +169,7 @@ impl OpenedQuorum {
         let config = Arc::new(config(&options)?);
         let raft = Raft::new(options.voter, config, network.clone(), log.clone(), machine);
         let raft = raft.await.map_err(refused)?;
-        watch(&raft, &failure, &env);
+        watch(&raft, &failure, &env, options.nodes.len() == 1);
         door.open(Receiver {
             raft: raft.clone(),
             roll: Arc::clone(&roll),
@@ -189,25 +189,35 @@ impl OpenedQuorum {
     }
 }
 
-/// Reports an end of openraft that no question may ever notice: followers propose nothing.
-fn watch(raft: &Raft<TypeConfig>, failure: &Failure, env: &Env) {
+/// Tells the log who leads, where that can change; and reports an end of openraft that no question may ever notice, since
+/// followers propose nothing.
+fn watch(raft: &Raft<TypeConfig>, failure: &Failure, env: &Env, alone: bool) {
     let (mut metrics, failure, mut stop) = (raft.metrics(), failure.clone(), env.tasks.stop_signal());
     env.tasks.spawn("metadata quorum", async move {
-        let ended = async {
-            match metrics.wait_for(|metrics| metrics.running_state.is_err()).await {
-                Ok(metrics) => metrics.running_state.clone().err(),
-                // Its core is gone without a word, which is how a panic looks.
-                Err(_) => Some(Fatal::Panicked),
+        let mut told = None;
+        loop {
+            let (ended, leader, term) = {
+                let metrics = metrics.borrow_and_update();
+                (metrics.running_state.clone().err(), metrics.current_leader, metrics.current_term)
+            };
+            match ended {
+                Some(Fatal::Stopped) => return,
+                Some(error) => return failure.report(error.to_string()),
+                None => {}
             }
-        };
-        let ended = tokio::select! {
-            biased;
-            () = stop.given() => return,
-            ended = ended => ended,
-        };
-        match ended {
-            Some(Fatal::Stopped) | None => {}
-            Some(error) => failure.report(error.to_string()),
+            if let Some(leader) = leader.filter(|leader| !alone && told != Some((*leader, term))) {
+                told = Some((leader, term));
+                tracing::info!(target: "mainstem::controller", leader = %leader.node, term,
+                    "the metadata quorum has a leader");
+            }
+            tokio::select! {
+                biased;
+                () = stop.given() => return,
+                changed = metrics.changed() => if changed.is_err() {
+                    // Its core is gone without a word, which is how a panic looks.
+                    return failure.report(Fatal::<VoterId>::Panicked.to_string());
+                },
+            }
         }
     });
 }

@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     env::{Env, Random},
-    metadata::{MetadataImage, Proposal, record::Topic},
+    metadata::{MetadataImage, MetadataRecord, Proposal, record::Topic},
 };
 use mainstem_protocol::model::{BrokerId, TopicId, Uuid};
 use mainstem_storage::fs::SimFs;
@@ -171,14 +171,24 @@ impl Cluster {
     pub(super) async fn create_topic(&mut self, place: usize) -> Option<Result<AppliedEntry, ProposeError>> {
         self.next_topic += 1;
         let name = format!("topic-{}", self.next_topic);
-        let alive = self.nodes[place].alive.as_ref().unwrap();
-        let decided_at = alive.applied.borrow().last_record_index;
-        let proposal = Proposal { decided_at, records: [topic(&name, self.next_topic)].into() };
-        let deadline = self.env.clock.now().after(Duration::from_secs(2));
-        let outcome = self.env.clock.before(deadline, alive.quorum.propose(proposal)).await;
+        let outcome = self.propose(place, topic(&name, self.next_topic)).await;
         if matches!(outcome, Some(Ok(AppliedEntry { outcome: Applied::Taken, .. }))) {
             self.acknowledged.insert(name);
         }
+        outcome
+    }
+
+    /// Proposes a record at a node; `None` = what becomes of it is unknown.
+    pub(super) async fn propose(
+        &mut self,
+        place: usize,
+        record: MetadataRecord,
+    ) -> Option<Result<AppliedEntry, ProposeError>> {
+        let alive = self.nodes[place].alive.as_ref().unwrap();
+        let decided_at = alive.applied.borrow().last_record_index;
+        let proposal = Proposal { decided_at, records: [record].into() };
+        let deadline = self.env.clock.now().after(Duration::from_secs(2));
+        let outcome = self.env.clock.before(deadline, alive.quorum.propose(proposal)).await;
         self.witness.look(&self.nodes);
         outcome
     }
@@ -252,7 +262,7 @@ fn log_on(disk: &SimFs, voter: VoterId) -> LogState {
     opened.unwrap_or_else(|error| panic!("the log of voter {voter}: {error}")).1
 }
 
-fn topic(name: &str, number: u64) -> crate::metadata::MetadataRecord {
+fn topic(name: &str, number: u64) -> MetadataRecord {
     Topic { name: name.into(), topic_id: TopicId(u128::from(number).to_be_bytes()) }.into()
 }
 

@@ -5,8 +5,9 @@ use super::{
         AppliedEntry, JoinError, MetadataQuorum, ProposeError, QuorumOptions, StartError, VoterId,
         types::Applied,
     },
-    cluster::{Cluster, PATIENCE, start_with},
+    cluster::{Alive, Cluster, PATIENCE, start_with},
 };
+use crate::metadata::{MetadataRecord, record::Config};
 use mainstem_protocol::model::{BrokerId, Uuid};
 use mainstem_storage::fs::SimFs;
 use std::{sync::Arc, time::Duration};
@@ -17,6 +18,13 @@ fn is_taken(outcome: Option<&Result<AppliedEntry, ProposeError>>) -> bool {
 
 fn others(place: usize) -> [usize; 2] {
     [(place + 1) % 3, (place + 2) % 3]
+}
+
+/// Why a start is refused.
+async fn refusal(cluster: &Cluster, starting: impl Future<Output = Result<Alive, StartError>>) -> StartError {
+    let clock = &cluster.env.clock;
+    let started = clock.before(clock.now().after(PATIENCE), starting).await;
+    started.expect("it is refused, and does not wait").err().expect("it is refused")
 }
 
 /// Three empty voters found one quorum, elect one leader, and know the same; whoever does not lead says who does.
@@ -122,6 +130,30 @@ async fn a_voter_far_behind_gets_a_snapshot() {
     cluster.settle().await;
 }
 
+/// More entries than fit into one message go in several, and an entry that is larger than that goes alone.
+#[tokio::test(start_paused = true)]
+async fn a_long_backlog_goes_in_pieces() {
+    let mut cluster = Cluster::founded(13).await;
+    let leader = cluster.leader().await;
+    let behind = others(leader)[0];
+    cluster.kill(behind, false).await;
+    for len in [300 << 10; 12].into_iter().chain([3 << 20, 100, 100]) {
+        let leader = cluster.leader().await;
+        let outcome = cluster.propose(leader, large(len)).await;
+        assert!(is_taken(outcome.as_ref()), "{outcome:?}");
+    }
+    cluster.start(behind).await;
+    cluster.settle().await;
+    let sent = |place: usize| cluster.quorum(place).log_state().entries.len();
+    assert_eq!(sent(behind), sent(leader));
+}
+
+/// A record of about so many bytes.
+fn large(len: usize) -> MetadataRecord {
+    let value = Some("x".repeat(len).as_str().into());
+    Config { resource_type: 4, resource_name: "".into(), name: "key".into(), value }.into()
+}
+
 /// Pitfall 9 and the rule of directories: an empty disk does not replace a voter, whether its directory is new or the old one.
 #[tokio::test(start_paused = true)]
 async fn an_empty_disk_does_not_replace_a_voter() {
@@ -134,7 +166,7 @@ async fn an_empty_disk_does_not_replace_a_voter() {
 
     let id = cluster.nodes[lost].id;
     cluster.nodes[lost].disk = SimFs::new();
-    let refused = cluster.starting(lost).await.err().unwrap();
+    let refused = refusal(&cluster, cluster.starting(lost)).await;
     assert!(
         matches!(refused, StartError::Join(JoinError::LogLost { node, .. }) if node == id.node),
         "{refused}"
@@ -142,7 +174,7 @@ async fn an_empty_disk_does_not_replace_a_voter() {
 
     cluster.nodes[lost].disk = SimFs::new();
     cluster.nodes[lost].id = VoterId { directory: Uuid([77; 16]), ..id };
-    let refused = cluster.starting(lost).await.err().unwrap();
+    let refused = refusal(&cluster, cluster.starting(lost)).await;
     assert!(
         matches!(refused, StartError::Join(JoinError::OtherDirectory { member, .. }) if member == id.directory),
         "{refused}"
@@ -218,7 +250,7 @@ async fn a_node_of_another_cluster_is_told() {
         election_timeout: Duration::from_millis(1_500),
         snapshot_entries: 1_000,
     };
-    let refused = start_with(options, cluster.network.clone()).await.err().unwrap();
+    let refused = refusal(&cluster, start_with(options, cluster.network.clone())).await;
     assert!(matches!(refused, StartError::Join(JoinError::OtherCluster(_))), "{refused}");
 }
 
@@ -236,7 +268,7 @@ async fn voters_cannot_be_changed_by_the_configuration() {
         election_timeout: Duration::from_millis(1_500),
         snapshot_entries: 1_000,
     };
-    let refused = start_with(options, cluster.network.clone()).await.err().unwrap();
+    let refused = refusal(&cluster, start_with(options, cluster.network.clone())).await;
     assert!(matches!(refused, StartError::OtherVoters { .. }), "{refused}");
 }
 
