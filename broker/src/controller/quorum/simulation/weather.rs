@@ -6,7 +6,7 @@ use super::cluster::Cluster;
 use std::time::Duration;
 
 /// Seeds of a normal run.
-const SEEDS: std::ops::Range<u64> = 0..16;
+const SEEDS: std::ops::Range<u64> = 0..40;
 /// Steps of one run; half a second of virtual time each, at least.
 const STEPS: u64 = 60;
 
@@ -55,8 +55,8 @@ async fn run(seed: u64, disks: Disks) -> usize {
         step(&mut cluster).await;
     }
     cluster.settle().await;
-    for (_, alive) in cluster.alive() {
-        alive.env.tasks.stop();
+    for place in 0..cluster.nodes.len() {
+        cluster.kill(place, false).await;
     }
     cluster.acknowledged.len()
 }
