@@ -45,9 +45,10 @@ mod tests {
     use crate::{
         config::{HostPort, QuorumVoter},
         controller::{
-            CallOptions, Controller, ControllerOptions, CreateTopics, CreatedTopic, NewTopic, QuorumDoor,
-            RegisterBroker, RequestDoor,
+            ApiError, CallOptions, Controller, ControllerOptions, CreateTopics, CreatedTopic, NewTopic,
+            QuorumDoor, RegisterBroker, RequestDoor, SignOfLife,
         },
+        metadata::FeatureRange,
         telemetry::{BuildInfo, SecondsHistogram},
     };
     use mainstem_client::{
@@ -158,22 +159,42 @@ mod tests {
         }
 
         async fn register(&self, id: BrokerId) -> BrokerEpoch {
-            let request = RegisterBroker {
-                id,
-                incarnation_id: Uuid([7; 16]),
-                endpoints: Vec::new(),
-                features: BTreeMap::from([(
-                    "metadata.version".into(),
-                    crate::metadata::FeatureRange { min: 1, max: 30 },
-                )]),
-                rack: None,
-                directories: Vec::new(),
-                ready: true,
-            };
-            self.controller.register_broker(request, self.soon()).await.unwrap()
+            self.register_as(id, 7, true).await.unwrap()
         }
 
-        async fn create(&self, name: &str) -> Result<CreatedTopic, crate::controller::ApiError> {
+        async fn register_as(&self, id: BrokerId, process: u8, ready: bool) -> Result<BrokerEpoch, ApiError> {
+            let request = RegisterBroker {
+                id,
+                incarnation_id: Uuid([process; 16]),
+                endpoints: Vec::new(),
+                features: BTreeMap::from([("metadata.version".into(), FeatureRange { min: 1, max: 30 })]),
+                rack: None,
+                directories: Vec::new(),
+                ready,
+            };
+            self.controller.register_broker(request, self.soon()).await
+        }
+
+        /// Gives signs of life until one counts, and says whether the broker is fenced then.
+        async fn give_sign(&self, id: BrokerId, epoch: BrokerEpoch) -> Result<bool, ApiError> {
+            let applied_index = self.controller.publisher().applied_index();
+            let sign = SignOfLife { epoch, applied_index, wants_fence: false, wants_shutdown: false };
+            let deadline = self.env.clock.now().after(PATIENCE);
+            loop {
+                match self.controller.keep_alive(id, sign, Duration::from_secs(1)).await {
+                    Ok(seen) => return Ok(seen.is_fenced),
+                    Err(error) if error.code == ErrorCode::StaleBrokerEpoch => return Err(error),
+                    Err(error) => assert!(self.env.clock.now() < deadline, "{error}"),
+                }
+                self.env.clock.sleep(Duration::from_millis(20)).await;
+            }
+        }
+
+        fn is_fenced(&self, id: BrokerId) -> bool {
+            self.controller.publisher().current().broker(id).unwrap().fenced
+        }
+
+        async fn create(&self, name: &str) -> Result<CreatedTopic, ApiError> {
             let topic = NewTopic { replication_factor: 1, ..NewTopic::with_defaults(name.into()) };
             let request = CreateTopics { topics: vec![topic], validate_only: false };
             self.controller.create_topics(request, self.soon()).await.remove(0)
@@ -287,6 +308,66 @@ mod tests {
             answers.push(node.controller.create_topics(request.clone(), options).await.remove(0).unwrap());
         }
         assert!(answers.iter().all(|answer| *answer == answers[0]), "{answers:?}");
+        futures_util::future::join_all(nodes.into_iter().flatten().map(Node::stop)).await;
+    }
+
+    /// Brokers lead once they have been heard of; who is silent for a session is fenced, and back with the next sign under the same
+    /// epoch. The place of one that lives is not given away, and one whose place was given away hears of it. A new leader fences
+    /// nobody that goes on giving signs.
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn silent_brokers_are_fenced_and_those_that_live_are_not() {
+        let (cluster, bound) = Nodes::new(1_000);
+        let mut nodes = cluster.start_all(bound).await;
+        let leader = leading(&nodes);
+        let [one, two] = [(leader + 1) % 3, (leader + 2) % 3];
+        let id = |place: usize| cluster.voters[place].node;
+        let mut epochs = BTreeMap::new();
+        for place in [one, two] {
+            let node = nodes[place].as_ref().unwrap();
+            epochs.insert(place, node.register_as(id(place), 1, false).await.unwrap());
+            assert!(node.is_fenced(id(place)), "nobody has heard of it yet");
+            assert_eq!(node.give_sign(id(place), epochs[&place]).await, Ok(false));
+        }
+        let speaking = nodes[one].as_ref().unwrap();
+        let taken = speaking.register_as(id(two), 2, false).await.unwrap_err();
+        assert_eq!(
+            taken.code,
+            ErrorCode::DuplicateBrokerRegistration,
+            "its place is not free while it lives"
+        );
+        // Only `one` goes on giving signs.
+        let deadline = speaking.env.clock.now().after(PATIENCE);
+        while !speaking.is_fenced(id(two)) {
+            assert_eq!(speaking.give_sign(id(one), epochs[&one]).await, Ok(false));
+            assert!(speaking.env.clock.now() < deadline, "silence has no end");
+            speaking.env.clock.sleep(SESSION / 10).await;
+        }
+        let silent = nodes[two].as_ref().unwrap();
+        assert_eq!(silent.give_sign(id(two), epochs[&two]).await, Ok(false), "and it is back");
+
+        nodes[leader].take().unwrap().stop().await;
+        let clock = nodes[one].as_ref().unwrap().env.clock.clone();
+        let deadline = clock.now().after(SESSION * 3);
+        while clock.now() < deadline {
+            for place in [one, two] {
+                let given = nodes[place].as_ref().unwrap().give_sign(id(place), epochs[&place]).await;
+                assert_eq!(given, Ok(false));
+            }
+            clock.sleep(SESSION / 10).await;
+        }
+        // The broker of the node that is gone was never registered; that of `two` is replaced once it is silent.
+        let speaking = nodes[one].as_ref().unwrap();
+        let replaced = loop {
+            speaking.give_sign(id(one), epochs[&one]).await.unwrap();
+            match speaking.register_as(id(two), 2, false).await {
+                Ok(epoch) => break epoch,
+                Err(error) => assert_eq!(error.code, ErrorCode::DuplicateBrokerRegistration),
+            }
+            clock.sleep(SESSION / 10).await;
+        };
+        assert!(epochs[&two] < replaced);
+        let stale = nodes[two].as_ref().unwrap().give_sign(id(two), epochs[&two]).await.unwrap_err();
+        assert_eq!(stale.code, ErrorCode::StaleBrokerEpoch);
         futures_util::future::join_all(nodes.into_iter().flatten().map(Node::stop)).await;
     }
 
