@@ -9,7 +9,7 @@
 
 use super::{
     ApiError, CallOptions, Controller, QuorumDoor, SeenAlive, SignOfLife,
-    quorum::{AskError, MetadataQuorum, Outcome, QuorumStatus, RaftQuorum, VoterId, to_voter},
+    quorum::{AskError, MetadataQuorum, Outcome, QuorumStatus, RaftQuorum, VoterId},
     request::{ItemAnswer, Request},
     request_layout::{self, RequestLayoutError},
 };
@@ -222,7 +222,6 @@ impl Controller {
         let refused = |error: &ApiError| AskControllerResponse {
             error_code: error.code.code(),
             error_message: Some(error.message.as_ref().into()),
-            leader: self.status().leader.map(to_voter),
             ..AskControllerResponse::default()
         };
         let answered = match self.send_here(request, options).await {

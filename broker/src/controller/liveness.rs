@@ -5,11 +5,7 @@
 //!
 //! Only the node that leads keeps sessions. Its leadership is checked where it counts: a fence is a proposal like any other.
 
-use super::{
-    ApiError, BrokerWish, CallOptions, Controller,
-    quorum::{QuorumStatus, VoterId, to_voter},
-    sessions::Sessions,
-};
+use super::{ApiError, BrokerWish, CallOptions, Controller, quorum::QuorumStatus, sessions::Sessions};
 use crate::{
     env::{Clock, StopSignal},
     metadata::{BrokerRegistration, MetadataImage},
@@ -187,7 +183,7 @@ impl Controller {
             Some(liveness) => liveness.take(self, id, sign).await,
             None => self.seen_alone(id, sign),
         };
-        answer(seen, self.status().leader)
+        answer(seen)
     }
 }
 
@@ -226,10 +222,9 @@ fn leads_anything(image: &MetadataImage, id: BrokerId) -> bool {
 }
 
 /// The answer to another node.
-fn answer(seen: Result<SeenAlive, ApiError>, leader: Option<VoterId>) -> KeepAliveResponse {
+fn answer(seen: Result<SeenAlive, ApiError>) -> KeepAliveResponse {
     match seen {
         Ok(seen) => KeepAliveResponse {
-            is_caught_up: true,
             is_fenced: seen.is_fenced,
             may_stop: seen.may_stop,
             ..KeepAliveResponse::default()
@@ -237,7 +232,6 @@ fn answer(seen: Result<SeenAlive, ApiError>, leader: Option<VoterId>) -> KeepAli
         Err(error) => KeepAliveResponse {
             error_code: error.code.code(),
             error_message: Some(error.message.as_ref().into()),
-            leader: leader.map(to_voter),
             ..KeepAliveResponse::default()
         },
     }

@@ -46,7 +46,6 @@ pub(crate) use receive::QuorumRequest;
 pub(crate) use state_machine::Listeners;
 pub(crate) use types::Applied;
 pub use types::VoterId;
-pub(crate) use wire::to_voter;
 
 use crate::metadata::Proposal;
 use std::{future::Future, sync::Arc};

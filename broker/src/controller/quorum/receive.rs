@@ -261,10 +261,9 @@ impl QuorumRequest for ConfirmLeaderRequest {
                 index: super::layout::to_i64("index", written.log_id.index).map_err(malformed)?,
                 ..ConfirmLeaderResponse::default()
             }),
-            Err(RaftError::APIError(ClientWriteError::ForwardToLeader(to))) => Ok(ConfirmLeaderResponse {
+            Err(RaftError::APIError(ClientWriteError::ForwardToLeader(_))) => Ok(ConfirmLeaderResponse {
                 error_code: ErrorCode::NotController.code(),
                 error_message: Some("this voter does not lead the quorum".into()),
-                leader: to.leader_id.map(wire::to_voter),
                 ..ConfirmLeaderResponse::default()
             }),
             Err(error) => Err(receiver.stopped(&error)),

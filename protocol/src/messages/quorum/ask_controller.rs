@@ -2,7 +2,7 @@
 //!
 //! The id of the request makes a repetition harmless: one that was carried out before is answered as it was then.
 
-use super::{Envelope, Voter};
+use super::Envelope;
 use crate::{message::Message, model::Uuid, wire::WireStr};
 use bytes::Bytes;
 
@@ -34,9 +34,6 @@ pub struct AskControllerResponse {
     /// Index of the entry that the answers rest on: who has applied it sees what they say. -1 with an error.
     #[wire(default = -1)]
     pub index: i64,
-    /// Who leads instead, if that is known.
-    #[wire(nullable)]
-    pub leader: Option<Voter>,
     /// The answers, as they are remembered in the metadata log, with the version before them.
     pub answers: Bytes,
 }

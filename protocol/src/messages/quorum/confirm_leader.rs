@@ -3,7 +3,7 @@
 //!
 //! The leader writes an entry for the question: once that is committed, it was the leader, and all before it is committed.
 
-use super::{Envelope, Voter};
+use super::Envelope;
 use crate::{message::Message, wire::WireStr};
 
 /// How far is far enough?
@@ -26,7 +26,4 @@ pub struct ConfirmLeaderResponse {
     /// Index of the entry; -1 with an error.
     #[wire(default = -1)]
     pub index: i64,
-    /// Who leads instead, if that is known.
-    #[wire(nullable)]
-    pub leader: Option<Voter>,
 }

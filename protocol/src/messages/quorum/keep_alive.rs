@@ -3,7 +3,7 @@
 //! Fields and meaning are those of Kafka's BrokerHeartbeat (KIP-631); whom it is from and for stands before them, as in everything
 //! that nodes say.
 
-use super::{Envelope, Voter};
+use super::Envelope;
 use crate::{message::Message, wire::WireStr};
 
 /// State of a broker.
@@ -31,11 +31,6 @@ pub struct KeepAliveResponse {
     /// Outcome in words for a human; null = no error.
     #[wire(nullable)]
     pub error_message: Option<WireStr>,
-    /// Who leads instead, if that is known.
-    #[wire(nullable)]
-    pub leader: Option<Voter>,
-    /// Whether it has applied enough to lead.
-    pub is_caught_up: bool,
     /// Whether it is fenced.
     #[wire(default = true)]
     pub is_fenced: bool,
