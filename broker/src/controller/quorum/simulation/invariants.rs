@@ -150,7 +150,7 @@ fn holds(log: &LogState, log_id: LogId) -> bool {
         || log.entries.iter().any(|entry| entry.log_id == log_id)
 }
 
-/// purged <= snapshot <= applied <= last.
+/// purged <= snapshot <= applied <= committed <= last; what a snapshot holds is committed, whether or not the log says so.
 fn numbers_are_in_order(voter: VoterId, alive: &Alive, state: &LogState) {
     let metrics = alive.quorum.raft().metrics();
     let metrics = metrics.borrow();
@@ -158,5 +158,7 @@ fn numbers_are_in_order(voter: VoterId, alive: &Alive, state: &LogState) {
     assert!(metrics.purged <= metrics.snapshot, "voter {voter}: {metrics:?}");
     assert!(metrics.snapshot <= metrics.last_applied, "voter {voter}: {metrics:?}");
     assert!(index(metrics.last_applied) <= index(state.last_log_id()), "voter {voter}: {metrics:?}");
+    assert!(metrics.last_applied <= state.committed.max(metrics.snapshot), "voter {voter}: {metrics:?}");
+    assert!(index(state.committed) <= index(state.last_log_id()), "voter {voter}: {state:?}");
     assert!(state.purged <= state.last_log_id(), "voter {voter}: {state:?}");
 }
