@@ -1,6 +1,6 @@
 //! What a broker needs by being there: to start, for connections that do nothing, and for many partitions.
 //!
-//! Above: `round`. Below: [`contestant`](crate::contestant), [`idle`](crate::idle) and [`partitions`](crate::partitions), whose
+//! Above: `round`. Below: [`contestant`](crate::contestant), `idle` and `partitions`, whose
 //! steps these are.
 
 use super::{

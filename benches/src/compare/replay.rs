@@ -1,6 +1,6 @@
 //! A consumer replays a log that is on the disk alone while producers go on: how long do they wait, with it and without?
 //!
-//! Above: `round`. Below: [`load`](crate::load), the files of the broker. That the log is cold is proven by what the broker had
+//! Above: `round`. Below: `load`, the files of the broker. That the log is cold is proven by what the broker had
 //! to read from the disk.
 
 use super::{

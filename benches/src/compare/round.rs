@@ -1,6 +1,6 @@
 //! One round: a fresh topic, a warm-up that is thrown away, the load between two looks, and the question whether everything is there.
 //!
-//! Above: `mod`. Below: `field` (who), `scenario` (what), [`load`](crate::load), `watch` (cost), `check`, and the scenarios that
+//! Above: `mod`. Below: `field` (who), `scenario` (what), `load`, `watch` (cost), `check`, and the scenarios that
 //! are no load alone: `replay`, `lifetime`, `java`, `clients`.
 
 use super::{

@@ -1,6 +1,6 @@
 //! The load client: prebuilt frames, every answer's error code looked at.
 //!
-//! [`produce`], [`fetch`] and [`tail`] are closed loops on one thread; [`paced`] is an open loop whose latencies count from the
+//! [`produce()`], [`fetch()`] and [`tail()`] are closed loops on one thread; [`paced()`] is an open loop whose latencies count from the
 //! moment at which a request was to be sent.
 
 mod fetch;

@@ -1,5 +1,6 @@
 """The part of G4 about groups: what Kafka's tools print of them, against Apache Kafka and against the target."""
 
+import json
 import re
 import subprocess
 import time
@@ -199,10 +200,61 @@ def verifiable_consumer(protocol):
     return case
 
 
+def objects(text):
+    """The JSON objects in a text, one after the other."""
+    decoder, found, at = json.JSONDecoder(), [], text.find("{")
+    while at != -1:
+        try:
+            one, end = decoder.raw_decode(text, at)
+            found.append(one)
+        except json.JSONDecodeError:
+            end = at + 1
+        at = text.find("{", end)
+    return found
+
+
+def without_times(record):
+    """Ids of topics and moments differ from run to run."""
+    data = (record["value"] or {}).get("data", {})
+    for name in ("commitTimestamp", "currentStateTimestamp", "topicId"):
+        if name in data:
+            data[name] = "T"
+    return record
+
+
+def internal_records(formatter, group):
+    """What Kafka's formatter makes of the internal topic: the last record of each key of a group."""
+    def case(side):
+        text = side.tool("console-consumer", "--topic", "__consumer_offsets", "--from-beginning", "--timeout-ms", "5000",
+                         "--formatter", f"org.apache.kafka.tools.consumer.{formatter}", code=None)
+        last = {json.dumps(one["key"], sort_keys=True): without_times(one)["value"] for one in objects(text)
+                if one["key"]["data"]["group"] == group}
+        expect(last, f"no record of {group}: {text[-400:]}")
+        return json.dumps(last, sort_keys=True, indent=1)
+    return case
+
+
+def dump_of_internal_records(group):
+    """The dump tool decodes the files: which keys of a group stand there, and in which versions."""
+    def case(side):
+        files = [path for path in side.broker.folder.glob("data/__consumer_offsets-*/*.log") if path.stat().st_size]
+        text = side.tool("dump-log", "--offsets-decoder", "--files", ",".join(map(str, files)), connect=False)
+        keys = {(json.dumps(key, sort_keys=True), value.get("version") if isinstance(value, dict) else value)
+                for line in text.splitlines() if f'"{group}"' in line for key, value in [objects(line)[:2]]}
+        expect(keys, f"no record of {group}: {text[-400:]}")
+        return "\n".join(map(str, sorted(keys, key=str)))
+    return case
+
+
 CASES = [
     ("groups: two partitions of lines", fill),
     ("groups: console consumers read on", console_reads_on),
     ("groups: console consumers read on, consumer protocol", console_reads_on_consumer),
+    ("groups: internal topic, offsets", internal_records("OffsetsMessageFormatter", "console")),
+    ("groups: internal topic, offsets, consumer protocol", internal_records("OffsetsMessageFormatter", "console-consumer")),
+    ("groups: internal topic, a group", internal_records("GroupMetadataMessageFormatter", "console")),
+    ("groups: internal topic, dump", dump_of_internal_records("console")),
+    ("groups: internal topic, dump, consumer protocol", dump_of_internal_records("console-consumer")),
     ("groups: --list", listing),
     ("groups: --list --state", listing_with_state),
     ("groups: --list --type", listing_with_type),
