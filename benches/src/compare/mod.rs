@@ -82,7 +82,7 @@ pub struct Options {
     /// Seconds for which Apache Kafka is warmed up with 50 MiB/s before the first round.
     #[arg(long, default_value_t = 60)]
     pub warm_s: u64,
-    /// Only scenarios whose name contains this; may be given again.
+    /// Only scenarios of this name, or else those whose name contains it; may be given again.
     #[arg(long)]
     pub only: Vec<String>,
     /// Prints the names of the scenarios and ends.
@@ -162,8 +162,15 @@ fn chosen(options: &Options) -> anyhow::Result<Vec<Scenario>> {
             bail!("no scenario has {only:?} in its name; there are:\n  {}", names.join("\n  "));
         }
     }
+    // a whole name means that scenario, although it begins the names of others
+    let whole: Vec<bool> =
+        options.only.iter().map(|only| all.iter().any(|scenario| scenario.name == *only)).collect();
     let wanted = |scenario: &Scenario| {
-        options.only.is_empty() || options.only.iter().any(|only| scenario.name.contains(only))
+        let named =
+            options.only.iter().zip(&whole).any(|(only, whole)| {
+                if *whole { scenario.name == *only } else { scenario.name.contains(only) }
+            });
+        options.only.is_empty() || named
     };
     Ok(all.into_iter().filter(wanted).collect())
 }
@@ -390,6 +397,13 @@ mod tests {
         let text = error.to_string();
         assert!(text.starts_with("no scenario has \"produce 7 KiB\" in its name"), "{text}");
         assert!(text.lines().any(|line| line.trim() == scenario::FETCH_HOT), "{text}");
+    }
+
+    #[test]
+    fn a_whole_name_means_one_scenario_and_a_part_of_it_all_that_have_it() {
+        let names = |only: &str| chosen(&options(&["--only", only])).unwrap().len();
+        assert_eq!(names(scenario::PRODUCE_100K), 1);
+        assert!(1 < names("produce 100 Ki"));
     }
 
     #[test]
