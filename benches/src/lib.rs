@@ -10,6 +10,7 @@ pub mod client;
 pub mod compaction;
 pub mod compare;
 pub mod contestant;
+mod figure;
 pub mod frames;
 pub mod groups;
 pub mod idle;

@@ -23,7 +23,7 @@ pub(super) fn whole(target: &Target<'_>, records: u64) -> anyhow::Result<()> {
     socket.set_nodelay(true)?;
     let mut read = 0;
     for (partition, end) in (0..).zip(ends) {
-        read += read_partition(&mut socket, &target.topic, partition, end)?;
+        read += read_partition(&mut socket, &target.topic, partition, end, 8 << 20)?;
     }
     ensure!(read == records, "{read} records were read of {records} acknowledged");
     Ok(())
@@ -45,8 +45,15 @@ pub(super) fn settled(target: &Target<'_>, records: u64) -> anyhow::Result<Vec<i
     }
 }
 
-fn read_partition(socket: &mut TcpStream, topic: &str, partition: i32, end: i64) -> anyhow::Result<u64> {
-    let mut frame = frames::fetch(topic, partition, 0, 8 << 20);
+/// Reads a partition from its start to its end, compares the checksums, and counts the records.
+pub(super) fn read_partition(
+    socket: &mut TcpStream,
+    topic: &str,
+    partition: i32,
+    end: i64,
+    max_bytes: i32,
+) -> anyhow::Result<u64> {
+    let mut frame = frames::fetch(topic, partition, 0, max_bytes);
     let (mut offset, mut records) = (0_i64, 0_u64);
     while offset < end {
         frame[CORRELATION_AT..CORRELATION_AT + 4].copy_from_slice(&1_i32.to_be_bytes());

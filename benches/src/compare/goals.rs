@@ -9,10 +9,13 @@ use super::{
         self, KafkaDisk, KafkaPageCache, MainstemDisk, MainstemPageCache, NullDisk, NullFetch, NullPageCache,
     },
     lifetime, replay,
-    row::{CPU, P50, P99, P999, REQUESTS, Row, THROUGHPUT, in_words, spread},
+    row::{CPU, P50, P99, P999, REQUESTS, Row, THROUGHPUT},
     scenario,
 };
-use crate::client::Task;
+use crate::{
+    client::Task,
+    figure::{in_words, spread},
+};
 use std::{borrow::Cow, fmt::Write as _};
 
 /// The worst round may miss a goal by this much.

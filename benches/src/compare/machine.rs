@@ -2,8 +2,8 @@
 //!
 //! Above: `mod`. Below: `/proc`, `/sys`, and two probes of memory and disk.
 
-use super::{Options, row::spread};
-use crate::kafka::Kafka;
+use super::Options;
+use crate::{figure::spread, kafka::Kafka};
 use anyhow::Context as _;
 use rustix::fs::fdatasync;
 use serde_json::{Value, json};

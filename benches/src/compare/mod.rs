@@ -23,13 +23,14 @@ mod summary;
 mod watch;
 
 use crate::{
+    figure::{in_words, spread},
     idle::allow_descriptors,
     kafka::{Kafka, Peer, left_out},
     load::{self, PacedLoad},
 };
 use anyhow::{Context as _, bail, ensure};
 use field::{Contender, Field};
-use row::{REQUESTS, Row, Rows, spread};
+use row::{REQUESTS, Row, Rows};
 use scenario::{Kind, Produce, Scenario};
 use std::{
     cell::RefCell,
@@ -273,7 +274,7 @@ fn glance(row: &Row) -> String {
     let best = [row::THROUGHPUT, lifetime::START_MS, lifetime::OPEN, lifetime::PER_CONNECTION];
     let named = best.iter().find_map(|name| Some((*name, row.get(name)?)));
     let first = row.figures.iter().next().map(|(name, value)| (name.as_str(), *value));
-    named.or(first).map_or_else(String::new, |(name, value)| format!("{} {name}", row::in_words(value)))
+    named.or(first).map_or_else(String::new, |(name, value)| format!("{} {name}", in_words(value)))
 }
 
 impl Run<'_> {

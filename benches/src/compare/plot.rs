@@ -4,9 +4,10 @@
 
 use super::{
     field::Contender,
-    row::{CPU, Row, THROUGHPUT, spread},
+    row::{CPU, Row, THROUGHPUT},
     scenario::{self, Growth, Kind, Scenario},
 };
+use crate::figure::spread;
 use anyhow::anyhow;
 use plotters::{coord::Shift, prelude::*};
 use std::path::Path;

@@ -11,16 +11,14 @@ use super::{
     watch::Watch,
 };
 use crate::{
-    frames::{self, CORRELATION_AT, FETCH_ERROR_AT, FETCH_OFFSET_AT, FETCH_RECORDS_AT},
+    frames,
     load::{self, PacedLoad, ProduceLoad},
 };
 use anyhow::{Context as _, anyhow, ensure};
-use bytes::Buf as _;
 use mainstem_protocol::records::{BatchHeader, Compression};
 use rustix::fs::{Advice, fadvise, fdatasync, sync};
 use std::{
     fs,
-    io::{Read as _, Write as _},
     net::TcpStream,
     thread,
     time::{Duration, Instant},
@@ -108,30 +106,11 @@ fn evict(cold: &Target<'_>) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Reads partition 0 from its start to its end.
+/// Reads partition 0 from its start to its end, as a consumer does.
 fn replay(cold: &Target<'_>, end: i64) -> anyhow::Result<Duration> {
     let mut socket = TcpStream::connect(cold.address())?;
     socket.set_nodelay(true)?;
-    let mut frame = frames::fetch(&cold.topic, 0, 0, 1 << 20);
-    let mut answer = Vec::new();
-    let (began, mut offset) = (Instant::now(), 0_i64);
-    while offset < end {
-        frame[CORRELATION_AT..CORRELATION_AT + 4].copy_from_slice(&1_i32.to_be_bytes());
-        frame[FETCH_OFFSET_AT..FETCH_OFFSET_AT + 8].copy_from_slice(&offset.to_be_bytes());
-        socket.write_all(&frame)?;
-        let mut length = [0; 4];
-        socket.read_exact(&mut length)?;
-        answer.resize(usize::try_from(i32::from_be_bytes(length))?, 0);
-        socket.read_exact(&mut answer)?;
-        let error = (&answer[FETCH_ERROR_AT..]).get_i16();
-        ensure!(error == 0, "replaying: error {error} at offset {offset}");
-        let (before, mut rest) = (offset, &answer[FETCH_RECORDS_AT..]);
-        while let Ok(header) = BatchHeader::parse(rest) {
-            let Some(after) = rest.get(header.total_len()..) else { break };
-            offset = header.next_offset().0;
-            rest = after;
-        }
-        ensure!(before < offset, "nothing comes at offset {offset} of {end}");
-    }
+    let began = Instant::now();
+    check::read_partition(&mut socket, &cold.topic, 0, end, 1 << 20)?;
     Ok(began.elapsed())
 }

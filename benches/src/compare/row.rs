@@ -103,23 +103,6 @@ pub(super) fn read(file: &Path) -> anyhow::Result<Vec<Row>> {
     text.lines().enumerate().map(row).collect()
 }
 
-/// Middle, least and greatest.
-pub(super) fn spread(values: impl IntoIterator<Item = f64>) -> Option<(f64, f64, f64)> {
-    let mut values: Vec<f64> = values.into_iter().collect();
-    values.sort_by(f64::total_cmp);
-    Some((*values.get(values.len() / 2)?, *values.first()?, *values.last()?))
-}
-
-/// Three digits that count.
-pub(super) fn in_words(value: f64) -> String {
-    match value.abs() {
-        size if 100.0 <= size => format!("{value:.0}"),
-        size if 10.0 <= size => format!("{value:.1}"),
-        size if 1.0 <= size => format!("{value:.2}"),
-        _ => format!("{value:.3}"),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -147,11 +130,5 @@ mod tests {
         let again = Rows::open(Some(folder.path())).unwrap();
         assert_eq!(again.all.len(), 1);
         assert_eq!(again.all[0].get(THROUGHPUT), Some(1.5));
-    }
-
-    #[test]
-    fn the_middle_lies_between_the_ends() {
-        assert_eq!(spread([3.0, 1.0, 2.0]), Some((2.0, 1.0, 3.0)));
-        assert_eq!(spread([]), None);
     }
 }

@@ -4,9 +4,10 @@
 
 use super::{
     goals,
-    row::{CLIENT_CPU, CPU, P50, P99, P999, REQUESTS, Row, THROUGHPUT, WORST, in_words, spread},
+    row::{CLIENT_CPU, CPU, P50, P99, P999, REQUESTS, Row, THROUGHPUT, WORST},
     scenario::{self, Kind, Scenario},
 };
+use crate::figure::{in_words, spread};
 use std::fmt::Write as _;
 
 /// What the table of a load shows; `true` for those that stand beside the null broker's and Kafka's.

@@ -1,6 +1,7 @@
 //! The tables of a run: the middle of the rounds, the least and the greatest.
 
 use super::{CONTESTANTS, Protocol, Row};
+use crate::figure::{in_words, spread};
 use std::fmt::Write as _;
 
 /// A figure of a row, and how it is called.
@@ -59,23 +60,12 @@ fn table(out: &mut String, name: &str, figures: &[Figure], rows: &[&Row]) {
     for (figure, value) in figures {
         let _ = write!(out, "| {figure} |");
         for contestant in &here {
-            let mut values: Vec<f64> =
-                rows.iter().filter(|row| row.contestant == *contestant).map(|row| value(row)).collect();
-            values.sort_by(f64::total_cmp);
-            let at = |index: usize| values.get(index).copied().map_or_else(String::new, in_words);
-            let (least, most) = (at(0), at(values.len().saturating_sub(1)));
-            let _ = write!(out, " {} ({least}-{most}) |", at(values.len() / 2));
+            let values = rows.iter().filter(|row| row.contestant == *contestant).map(|row| value(row));
+            let words = spread(values).map_or_else(String::new, |(middle, least, most)| {
+                format!("{} ({}-{})", in_words(middle), in_words(least), in_words(most))
+            });
+            let _ = write!(out, " {words} |");
         }
         out.push('\n');
-    }
-}
-
-/// Three digits that count.
-fn in_words(value: f64) -> String {
-    match value.abs() {
-        size if 100.0 <= size => format!("{value:.0}"),
-        size if 10.0 <= size => format!("{value:.1}"),
-        size if 1.0 <= size => format!("{value:.2}"),
-        _ => format!("{value:.3}"),
     }
 }
