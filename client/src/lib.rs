@@ -11,6 +11,8 @@ pub mod admin;
 pub mod cluster;
 pub mod connection;
 pub mod consumer;
+#[cfg(test)]
+mod dice;
 mod error;
 #[cfg(test)]
 mod fake;

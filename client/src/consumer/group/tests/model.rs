@@ -19,22 +19,11 @@ use crate::consumer::group::assignor::{Assignor, CooperativeStickyAssignor, Grou
 use crate::consumer::group::classic::{self, Classic};
 use crate::consumer::group::modern::{self, Modern, Wanted};
 use crate::consumer::group::options::Leaving;
+use crate::dice::Dice;
 use crate::error::Error;
 
 const PARTITIONS: i32 = 7;
 const ID: TopicId = TopicId([7; 16]);
-
-/// Numbers that are the same for the same seed (xorshift).
-struct Dice(u64);
-
-impl Dice {
-    fn roll(&mut self, sides: usize) -> usize {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        usize::try_from(self.0 % u64::try_from(sides).unwrap()).unwrap()
-    }
-}
 
 fn lost() -> Error {
     ConnectionError::closed(CloseReason::PeerClosed, true).into()

@@ -18,6 +18,7 @@ use mainstem_protocol::model::TopicPartition;
 
 use super::*;
 use crate::consumer::{RecordHeader, Start};
+use crate::dice::Dice;
 use crate::process::core::Why;
 use crate::process::options::{FailingKey, Order};
 use crate::producer::Record;
@@ -30,22 +31,6 @@ const KEYS: usize = 5;
 /// Steps in which things go wrong.
 const WILD_STEPS: usize = 1500;
 const STEPS_MAX: usize = 60_000;
-
-/// Numbers that are the same for the same seed (xorshift).
-struct Dice(u64);
-
-impl Dice {
-    fn roll(&mut self, sides: usize) -> usize {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        usize::try_from(self.0 % u64::try_from(sides).unwrap()).unwrap()
-    }
-
-    fn pick<T: Clone>(&mut self, list: &[T]) -> Option<T> {
-        if list.is_empty() { None } else { Some(list[self.roll(list.len())].clone()) }
-    }
-}
 
 struct World {
     dice: Dice,
