@@ -44,6 +44,12 @@ impl Node {
     pub(super) fn door(&self) -> &QuorumDoor {
         &self.alive.as_ref().unwrap().door
     }
+
+    /// A voter that refuses to start on what is on its disk has noticed a loss, as the invariants do.
+    fn set_started(&mut self, started: Result<Alive, StartError>) {
+        self.alive =
+            Some(started.unwrap_or_else(|error| panic!("voter {} does not start: {error}", self.id)));
+    }
 }
 
 pub(super) struct Cluster {
@@ -89,13 +95,13 @@ impl Cluster {
     pub(super) async fn start_all(&mut self) {
         let starting = (0..self.nodes.len()).map(|place| self.starting(place));
         for (place, started) in futures_util::future::join_all(starting).await.into_iter().enumerate() {
-            self.nodes[place].alive = Some(started.unwrap());
+            self.nodes[place].set_started(started);
         }
     }
 
     pub(super) async fn start(&mut self, place: usize) {
-        let started = self.starting(place).await.unwrap();
-        self.nodes[place].alive = Some(started);
+        let started = self.starting(place).await;
+        self.nodes[place].set_started(started);
     }
 
     /// A start of the node at `place` as it is configured.
